@@ -1,0 +1,153 @@
+# Writebehind: `make help` lists what can be made.
+#
+#   BUILD=dir          where everything is built (default build)
+#   CC=clang           the other compiler
+#   SANITIZE=…         address,undefined or thread: builds into $(BUILD)-<name>
+#   DEVELOPER=0        without -Werror (packagers)
+
+BUILD ?= build
+CC ?= cc
+DEVELOPER ?= 1
+PREFIX ?= /usr/local
+OPT ?= -O2
+FUZZ_SECONDS ?= 60
+SANITIZE ?=
+
+ifeq ($(SANITIZE),address,undefined)
+  OUT := $(BUILD)-asan
+  SANFLAGS := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+else ifeq ($(SANITIZE),thread)
+  OUT := $(BUILD)-tsan
+  SANFLAGS := -fsanitize=thread -fno-omit-frame-pointer
+  SHIM := tests/unit/tsan_c11.c
+else ifeq ($(SANITIZE),)
+  OUT := $(BUILD)
+else
+  $(error SANITIZE=$(SANITIZE): use address,undefined or thread)
+endif
+
+PACKAGES := rdkafka libcurl libcrypto jansson libmicrohttpd
+CPPFLAGS += -D_GNU_SOURCE -I. $(shell pkg-config --cflags $(PACKAGES))
+CFLAGS ?= -g
+CFLAGS += -std=c11 $(OPT) -fstack-protector-strong -D_FORTIFY_SOURCE=2 -pthread $(SANFLAGS) \
+  -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wwrite-strings -Wvla \
+  -Wformat=2 -Wundef -Wno-format-nonliteral
+ifeq ($(DEVELOPER),1)
+  CFLAGS += -Werror
+endif
+ifneq ($(SANFLAGS),)
+  CFLAGS += -U_FORTIFY_SOURCE
+endif
+LDLIBS := $(shell pkg-config --libs $(PACKAGES)) -lm
+LDFLAGS += -pthread $(SANFLAGS) -Wl,-z,relro,-z,now
+
+# A folder is a program: its objects without the mains go into one archive, which its tests link too.
+PROGRAM_DIRS := producer consumer deadletter sandbox
+COMMON_SRC := $(wildcard common/*/*.c)
+COMMON_LIB := $(OUT)/lib/common.a
+dir_src = $(filter-out %main.c,$(wildcard $(1)/*.c))
+obj = $(patsubst %.c,$(OUT)/obj/%.o,$(1))
+
+BIN_writebehind-producer := producer/main.c
+BIN_writebehind-publish := producer/publish_main.c
+BIN_writebehind-consumer := consumer/main.c
+BIN_writebehind-deadletter := deadletter/main.c
+BIN_writebehind-sandbox := sandbox/main.c
+BIN_report-handler := examples/report/main.c
+PROGRAMS := writebehind-producer writebehind-publish writebehind-consumer writebehind-deadletter writebehind-sandbox
+BINS := $(addprefix $(OUT)/bin/,$(PROGRAMS) report-handler)
+
+UNIT_SRC := $(wildcard tests/unit/*/test_*.c tests/unit/*/*/test_*.c)
+UNIT_BINS := $(patsubst tests/unit/%.c,$(OUT)/unit/%,$(UNIT_SRC))
+FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
+BENCH_SRC := $(wildcard tests/bench/bench_*.c)
+BENCH_BINS := $(patsubst tests/bench/%.c,$(OUT)/bench/%,$(BENCH_SRC))
+
+.PHONY: all demo check test lint fmt fmt-check sanitize fuzz bench docs install clean help unit system programs
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: programs ## build every program into $(BUILD)/bin
+programs: $(BINS)
+
+$(OUT)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(COMMON_LIB): $(call obj,$(COMMON_SRC))
+	@mkdir -p $(@D)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+define program_archive
+$(OUT)/lib/$(1).a: $(call obj,$(call dir_src,$(1)))
+	@mkdir -p $$(@D)
+	@rm -f $$@
+	$(AR) rcs $$@ $$^
+endef
+$(foreach d,$(PROGRAM_DIRS) examples/report,$(eval $(call program_archive,$(d))))
+
+define program_link
+$(OUT)/bin/$(1): $(call obj,$(BIN_$(1))) $(OUT)/lib/$(patsubst %/,%,$(dir $(BIN_$(1)))).a $(COMMON_LIB)
+	@mkdir -p $$(@D)
+	$(CC) $(LDFLAGS) -o $$@ $$^ $$(LDLIBS)
+endef
+$(foreach p,$(PROGRAMS) report-handler,$(eval $(call program_link,$(p))))
+
+# A unit test links the archive of the folder that it mirrors, and common.
+.SECONDEXPANSION:
+unit_archive = $(foreach d,$(PROGRAM_DIRS),$(if $(filter $(d)/%,$(1)),$(OUT)/lib/$(d).a))
+$(UNIT_BINS): $(OUT)/unit/%: $(OUT)/obj/tests/unit/%.o $$(call unit_archive,$$*) $(COMMON_LIB) $(call obj,$(SHIM))
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
+
+unit: $(UNIT_BINS) ## build and run the unit tests
+	@sh tests/run_unit.sh $(OUT)
+
+check: unit lint ## unit tests and lint: for every commit
+
+test: all unit lint system ## everything: for every push
+	@sh tests/summary.sh $(OUT)
+
+system: all
+	@sh tests/run_system.sh $(OUT)
+
+lint: fmt-check ## layers, fences, headers, function sizes, generated pages, compose files
+	@sh tests/lint/run.sh $(OUT)
+
+C_FILES = $(shell git ls-files '*.c' '*.h')
+fmt: ## format the C sources
+	clang-format -i $(C_FILES)
+fmt-check:
+	@sh tests/lint/format.sh
+
+sanitize: ## unit tests under ASan+UBSan and under TSan
+	+$(MAKE) SANITIZE=address,undefined unit
+	+$(MAKE) SANITIZE=thread unit
+
+fuzz: ## every fuzzer for FUZZ_SECONDS each
+	@BUILD=$(BUILD) sh tests/fuzz/run.sh $(FUZZ_SECONDS)
+
+$(BENCH_BINS): $(OUT)/bench/%: $(OUT)/obj/tests/bench/%.o $(COMMON_LIB)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+bench: all $(BENCH_BINS) ## measure; one JSON object a line
+	@sh tests/bench/run.sh $(OUT)
+
+demo: all ## the whole story on this machine: sandbox, producer, consumer, dead letters, ledger
+	@BUILD=$(OUT) KEEP=$(KEEP) sh examples/demo.sh
+
+docs: all ## generate docs/CONFIGURATION.md from the option tables
+	@sh docs/generate.sh $(OUT) docs/CONFIGURATION.md
+
+install: all ## install the programs under $(DESTDIR)$(PREFIX)
+	install -d $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(addprefix $(OUT)/bin/,$(PROGRAMS)) $(DESTDIR)$(PREFIX)/bin
+
+clean: ## remove what was built
+	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan $(BUILD)-fuzz
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+-include $(shell find $(OUT)/obj -name '*.d' 2>/dev/null)

@@ -1,0 +1,19 @@
+/* Compiler attributes under names of our own, so that gcc and clang read the same sources.
+ *
+ * Depends on nothing. Pure; thread-safety does not apply.
+ */
+#ifndef WB_COMMON_BASE_COMPILER_H
+#define WB_COMMON_BASE_COMPILER_H
+
+/* The caller has to look at the return value. */
+#define WB_MUST_USE __attribute__((warn_unused_result))
+/* printf-like: the format is argument number f, its values start at argument number a. */
+#define WB_PRINTF(f, a) __attribute__((format(printf, f, a)))
+/* Runs fn(&variable) when the variable leaves its scope; every *_free of this project can be used so. */
+#define WB_CLEANUP(fn) __attribute__((cleanup(fn)))
+#define WB_NORETURN __attribute__((noreturn))
+#define WB_LIKELY(x) __builtin_expect(!!(x), 1)
+#define WB_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define WB_ARRAY_LEN(a) (sizeof(a) / sizeof *(a))
+
+#endif
