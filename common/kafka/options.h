@@ -1,0 +1,25 @@
+/* Options that every program that talks to Kafka shares: the cluster, the topics' names, and kafka.* passed through.
+ *
+ * Not thread-safe; filled once at start, read-only after.
+ */
+#ifndef WB_COMMON_KAFKA_OPTIONS_H
+#define WB_COMMON_KAFKA_OPTIONS_H
+
+#include "common/base/options.h"
+
+struct wb_kafka_options {
+	char *bootstrap_servers;         /* kafka.bootstrap.servers */
+	struct wb_option_map properties; /* kafka.* but for the rows of this table */
+	char *topic_writes;
+	char *topic_results;
+	char *topic_dead_letters;
+	bool topic_create;
+	int64_t topic_partitions;        /* topic.partitions: for topics that topic.create makes (default 8) */
+	int64_t topic_replication;       /* topic.replication.factor (default 3) */
+};
+
+/* The rows, for the program's table: { "Kafka", wb_kafka_option_rows, wb_kafka_option_row_count, offsetof(…) }. */
+extern const struct wb_option wb_kafka_option_rows[];
+extern const size_t wb_kafka_option_row_count;
+
+#endif
