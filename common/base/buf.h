@@ -41,7 +41,8 @@ void wb_buf_appendf(struct wb_buf *b, const char *format, ...) WB_PRINTF(2, 3);
 /* Appends s as a JSON string with its quotes: control bytes, quote and backslash are escaped, bytes that are not
  * UTF-8 become U+FFFD, everything else stays as it is. */
 void wb_buf_append_json_string(struct wb_buf *b, struct wb_slice s);
-/* Makes room for at least extra more bytes and returns where they go; the writer then adds to len itself.
+/* Makes room for at least extra more bytes and returns where they go; the writer then adds to len itself. The byte
+ * after extra bytes is zero already; a writer that adds fewer ends with wb_buf_truncate(b, b->len).
  * NULL (and a failed buffer) when that would exceed the maximum. */
 char *wb_buf_reserve(struct wb_buf *b, size_t extra) WB_MUST_USE;
 

@@ -37,7 +37,7 @@ struct wb_error {
 const char *wb_err_text(enum wb_err err);
 
 /* Writes the sentence, cut to fit, and returns err, so that `return wb_error_set(e, WB_EINVAL, "…")` reads well.
- * e may be NULL. */
+ * e may be NULL; one of the values may be e->text itself, to add to the sentence. */
 enum wb_err wb_error_set(struct wb_error *e, enum wb_err err, const char *format, ...) WB_PRINTF(3, 4);
 
 #endif

@@ -19,6 +19,7 @@ struct wb_lifecycle; /* opaque */
 
 /* Blocks the signals; call it in main before any other thread exists. SIGPIPE is ignored from then on. */
 struct wb_lifecycle *wb_lifecycle_new(void);
+/* The signals stay blocked, so that one that comes late does not change how the program ends. */
 void wb_lifecycle_free(struct wb_lifecycle **l);
 
 enum wb_lifecycle_state wb_lifecycle_state(const struct wb_lifecycle *l);
@@ -34,7 +35,8 @@ enum wb_lifecycle_state wb_lifecycle_wait(struct wb_lifecycle *l, int64_t timeou
 int wb_lifecycle_exit_code(const struct wb_lifecycle *l);
 /* "SIGTERM", or what stop was given; copied into ret. */
 void wb_lifecycle_reason(const struct wb_lifecycle *l, struct wb_error *ret);
-/* Called once when the drain begins, from the thread that caused it; for waking loops. Set before RUNNING. */
+/* Called once when the drain begins, from the thread that caused it; for waking loops. Set before RUNNING;
+ * where the drain has begun already, it is called at once. */
 void wb_lifecycle_on_stop(struct wb_lifecycle *l, void (*fn)(void *arg), void *arg);
 
 #endif
