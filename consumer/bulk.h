@@ -1,0 +1,38 @@
+/* Bodies and replies of Cosmos DB's requests: the JSON bulk of one partition key range, and the single point write.
+ *
+ * A bulk is a JSON array of operations; the document is copied in byte for byte, partitionKey is a string that holds
+ * the serialised array. The reply is an array in the order of the request (docs/CONTRACT.md names the sources).
+ * Pure. Not thread-safe: one owner.
+ */
+#ifndef WB_CONSUMER_BULK_H
+#define WB_CONSUMER_BULK_H
+
+#include "common/base/buf.h"
+#include "consumer/write.h"
+
+#define WB_BULK_OPERATIONS_MAX 100
+/* What Microsoft's SDKs cap a bulk body at; one operation that is larger goes alone. */
+#define WB_BULK_BYTES_MAX 220201
+
+/* An upper bound of what append adds for this write, comma included. */
+size_t wb_bulk_operation_size(const struct wb_write *w);
+/* begin, append for each write, end: body is then one bulk body. */
+void wb_bulk_begin(struct wb_buf *body);
+void wb_bulk_append(struct wb_buf *body, const struct wb_write *w);
+void wb_bulk_end(struct wb_buf *body);
+/* A bulk of one Read of an id that no document has: the probe whether a server can do bulk. */
+void wb_bulk_probe(struct wb_buf *body, struct wb_slice id, struct wb_slice pk_text);
+
+struct wb_operation_reply {
+	int status, substatus;
+	double request_charge;
+	int64_t retry_after_ms;         /* -1: not given */
+	struct wb_slice etag;           /* into the body; absent when there is none */
+	struct wb_slice message;        /* raw JSON of resourceBody on a failed operation; absent when there is none */
+};
+/* Reads a reply of exactly expected operations. WB_EINVAL when it is no such array (not JSON, cut short, wrong length,
+ * an element without statusCode): then the request's fate is unknown. */
+enum wb_err wb_bulk_reply_parse(struct wb_slice body, struct wb_operation_reply *ret, size_t expected,
+				struct wb_error *e) WB_MUST_USE;
+
+#endif

@@ -1,0 +1,31 @@
+/* At most one write in flight per item, and the others of that item behind it in log order.
+ *
+ * An item is (container, canonical partition key, decoded id). A write that enters is either the head of its item
+ * (it may be sent) or waits behind. Different items never wait for one another here.
+ * Pure. Not thread-safe: each worker owns one. The writes stay the caller's; this only links them.
+ */
+#ifndef WB_CONSUMER_ITEM_ORDER_H
+#define WB_CONSUMER_ITEM_ORDER_H
+
+#include "consumer/write.h"
+
+struct wb_item_order; /* opaque */
+
+/* seed: random per process, so that nobody can choose colliding ids. */
+struct wb_item_order *wb_item_order_new(uint64_t seed);
+/* Must be empty. */
+void wb_item_order_free(struct wb_item_order **o);
+/* Enters a write, later in the log than all entered before for its item. True: it is the head and may be sent.
+ * Sets item_hash. Identity is range->container's names, pk_text and id. */
+bool wb_item_order_enter(struct wb_item_order *o, struct wb_write *w) WB_MUST_USE;
+/* The head has its outcome (or goes back unsent): it leaves, and the next of its item, now head, is returned or NULL. */
+struct wb_write *wb_item_order_leave(struct wb_item_order *o, struct wb_write *head) WB_MUST_USE;
+/* Takes out all waiting (non-head) writes for which pick says true, to the end of ret, order kept; for revocation. */
+void wb_item_order_withdraw(struct wb_item_order *o, bool (*pick)(void *arg, const struct wb_write *w), void *arg,
+			    struct wb_list *ret);
+/* Writes that wait behind a head. */
+size_t wb_item_order_waiting(const struct wb_item_order *o);
+/* Items with at least one write. */
+size_t wb_item_order_items(const struct wb_item_order *o);
+
+#endif

@@ -1,0 +1,34 @@
+/* When a range may be sent to: how many requests at once, and not before which time.
+ *
+ * 429 makes the range wait as long as the server asked; an outage makes it wait by a jittered backoff and lets one
+ * request try first, so that a recovering service is not stormed. The limit of concurrency is fixed for now.
+ * Pure: time and randomness are arguments. Not thread-safe: the range's worker owns it.
+ */
+#ifndef WB_CONSUMER_THROTTLE_H
+#define WB_CONSUMER_THROTTLE_H
+
+#include "common/base/backoff.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct wb_throttle {
+	unsigned limit;            /* requests in flight at most */
+	unsigned in_flight;
+	int64_t not_before_ms;     /* monotonic */
+	bool outage;               /* the last whole request failed: one at a time until one succeeds */
+	struct wb_backoff backoff;
+};
+
+/* limit > 0. */
+struct wb_throttle wb_throttle_make(unsigned limit);
+bool wb_throttle_may_send(const struct wb_throttle *t, int64_t now_ms);
+void wb_throttle_sent(struct wb_throttle *t);
+/* A reply came with operations judged alone: throttled (at least one 429) with the longest wait asked for, or not. */
+void wb_throttle_replied(struct wb_throttle *t, bool throttled, int64_t retry_after_ms, int64_t now_ms, uint64_t random);
+/* The whole request failed as an outage. */
+void wb_throttle_failed(struct wb_throttle *t, int64_t retry_after_ms, int64_t now_ms, uint64_t random);
+/* When sending may be possible again: now_ms when it is, INT64_MAX when only a reply can change it. */
+int64_t wb_throttle_next_ms(const struct wb_throttle *t, int64_t now_ms);
+
+#endif
