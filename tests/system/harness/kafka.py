@@ -40,6 +40,9 @@ SETTINGS = {
     "share.coordinator.state.topic.replication.factor": "1",
     "share.coordinator.state.topic.min.isr": "1",
     "share.coordinator.state.topic.num.partitions": "1",
+    # After a kill the broker's next life is let in when the earlier one's session is over: 9 s by default.
+    "broker.session.timeout.ms": "3000",
+    "broker.heartbeat.interval.ms": "500",
     # Groups form at once; compaction and retention act within seconds, in little memory.
     "group.initial.rebalance.delay.ms": "0",
     "group.min.session.timeout.ms": "1000",
@@ -165,12 +168,14 @@ class Kafka:
         from confluent_kafka.admin import NewTopic
         settings = {key.replace("_", "."): str(value) for key, value in config.items()}
         topic = NewTopic(name, num_partitions=partitions, replication_factor=1, config=settings)
-        self.admin().create_topics([topic])[name].result(30)
-        wait_until(lambda: name in self.admin().list_topics(timeout=10).topics, 10, f"topic {name}")
+        admin = self.admin()
+        admin.create_topics([topic])[name].result(30)
+        wait_until(lambda: name in admin.list_topics(timeout=10).topics, 10, f"topic {name}")
         return name
 
     def delete_topic(self, name):
-        self.admin().delete_topics([name])[name].result(30)
+        admin = self.admin()
+        admin.delete_topics([name])[name].result(30)
 
     def producer(self, **config):
         """A confluent-kafka Producer with Java's partitioner; underscores stand for dots."""
