@@ -21,6 +21,7 @@
 #define WB_JSON_DEPTH_MAX 128        /* default nesting limit; a Cosmos DB document may nest 128 levels */
 #define WB_JSON_PATH_SEGMENTS_MAX 16
 #define WB_JSON_PATHS_MAX 3          /* hierarchical partition keys have up to three levels */
+#define WB_JSON_TAIL_BYTES 32        /* inside wb_json_reader: see json_lex.h */
 
 enum wb_json_type {
 	WB_JSON_ABSENT, /* no such member: Cosmos' "undefined" */
@@ -36,7 +37,7 @@ enum wb_json_type {
 enum wb_json_status {
 	WB_JSON_OK,
 	WB_JSON_INVALID,    /* not RFC 8259, or nested deeper than the limit */
-	WB_JSON_NOT_OBJECT, /* valid start, but a document must be an object */
+	WB_JSON_NOT_OBJECT, /* valid JSON, but a document must be an object */
 	WB_JSON_DUPLICATE,  /* id or a partition key member twice */
 };
 
@@ -63,7 +64,8 @@ struct wb_json_paths {
 	unsigned count; /* 0: only the id is looked for */
 };
 
-/* Adds one path. WB_EINVAL for text that is no path, too many segments or paths. */
+/* Adds one path; *p starts zeroed. Segments stand between slashes, or in double or single quotes where \ makes a quote
+ * or another \ ordinary. WB_EINVAL for text that is no path or not UTF-8, too many segments or paths. */
 enum wb_err wb_json_paths_add(struct wb_json_paths *p, struct wb_slice text, struct wb_error *e) WB_MUST_USE;
 void wb_json_paths_release(struct wb_json_paths *p);
 
@@ -82,13 +84,13 @@ enum wb_json_status wb_json_scan_value(struct wb_slice text, struct wb_json_valu
 				       struct wb_json_error *err) WB_MUST_USE;
 
 /* Decodes a raw string (with quotes) to UTF-8. When it has no escapes, *ret points into raw and nothing is copied,
- * else the bytes are appended to scratch (which must not be reallocated while *ret is used: see the note at
- * wb_json_string_decode_into). WB_EINVAL for a lone surrogate, WB_ETOOBIG when scratch is full. raw must come from a
- * successful scan. */
+ * else the bytes are appended to scratch and *ret is good until scratch's next append. WB_EINVAL for a lone surrogate,
+ * WB_ETOOBIG or WB_ENOMEM when scratch cannot take it. raw must come from a successful scan, here and below. */
 enum wb_err wb_json_string_decode(struct wb_slice raw, struct wb_buf *scratch, struct wb_slice *ret) WB_MUST_USE;
 /* Decodes into out, which has at least raw.len bytes; returns the length, or SIZE_MAX for a lone surrogate. */
 size_t wb_json_string_decode_into(struct wb_slice raw, char *out);
-/* The double nearest to a raw number; overflow gives ±infinity. */
+/* The double nearest to a raw number, whatever its length; overflow gives ±infinity, underflow ±0. Any locale with a
+ * decimal point, as in programs that never call setlocale. */
 double wb_json_number(struct wb_slice raw);
 
 /* A pull reader for framing around documents (request bodies, bulk bodies and replies), still in one pass:
@@ -98,19 +100,26 @@ double wb_json_number(struct wb_slice raw);
  *         while (wb_json_reader_next(&r, &name) == 1)       // positioned on a value
  *             wb_json_reader_skip / _document / _enter …    // exactly one of them
  *
- * Errors stick: after one, enter returns 0, next -1, skip and document not WB_JSON_OK, and r.error says where.
+ * Errors stick: after one, enter returns 0, next -1, skip and document not WB_JSON_OK, and r.error says where. Asking
+ * for a value where none is next, or for the next one before this one was consumed, is such an error.
+ * At most WB_JSON_DEPTH_MAX containers can be entered; a value that is skipped and a document count their own depth
+ * from 0, so that a document is judged the same inside a request as alone.
  */
 struct wb_json_reader {
 	const char *begin, *at, *end;
 	unsigned depth;                 /* open containers that were entered */
 	bool first;                     /* no element of the innermost container was read yet */
+	bool on_value;                  /* a value is next and was not consumed yet */
 	uint8_t is_object[WB_JSON_DEPTH_MAX / 8];
 	enum wb_json_status status;
 	struct wb_json_error error;
+	char tail[WB_JSON_TAIL_BYTES];  /* the text's last bytes, padded */
 };
 
+/* The text must outlive the reader and everything that was read with it. */
 void wb_json_reader_init(struct wb_json_reader *r, struct wb_slice text);
-/* The type of the value that is next, without consuming it; ABSENT on error or end of text. */
+/* The type of the value that is next, as its first byte tells, without consuming it; ABSENT when nothing that could
+ * be a value is next. */
 enum wb_json_type wb_json_reader_peek(struct wb_json_reader *r);
 /* Goes into the container that is next: '{' or '['; 0 when the next value is something else (not an error by
  * itself) or after an error. */
@@ -123,7 +132,7 @@ enum wb_json_status wb_json_reader_skip(struct wb_json_reader *r, struct wb_json
 /* Validates and consumes one document, finding its id and keys in the same pass. */
 enum wb_json_status wb_json_reader_document(struct wb_json_reader *r, const struct wb_json_paths *paths,
 					    struct wb_json_document *ret) WB_MUST_USE;
-/* After the last value: WB_JSON_OK when only space is left. */
+/* After the last value: WB_JSON_OK when everything entered was left and only space follows. */
 enum wb_json_status wb_json_reader_end(struct wb_json_reader *r) WB_MUST_USE;
 /* Whether a raw name (with quotes) is, decoded, this literal. */
 bool wb_json_name_is(struct wb_slice raw_name, const char *literal);
