@@ -18,8 +18,10 @@ struct wb_kafka_options {
 	int64_t topic_replication;       /* topic.replication.factor (default 3) */
 };
 
-/* The rows, for the program's table: { "Kafka", wb_kafka_option_rows, wb_kafka_option_row_count, offsetof(…) }. */
-extern const struct wb_option wb_kafka_option_rows[];
+#define WB_KAFKA_OPTION_ROWS 8 /* a constant, because programs' tables are static initialisers */
+
+/* The rows, for the program's table: { "Kafka", wb_kafka_option_rows, WB_KAFKA_OPTION_ROWS, offsetof(…) }. */
+extern const struct wb_option wb_kafka_option_rows[WB_KAFKA_OPTION_ROWS];
 extern const size_t wb_kafka_option_row_count;
 
 #endif
