@@ -135,7 +135,7 @@ bench: all $(BENCH_BINS) ## measure; one JSON object a line
 	@sh tests/bench/run.sh $(OUT)
 
 demo: all ## the whole story on this machine: sandbox, producer, consumer, dead letters, ledger
-	@BUILD=$(OUT) KEEP=$(KEEP) sh examples/demo.sh
+	@BUILD=$(OUT) KEEP=$(KEEP) python3 examples/demo.py
 
 docs: all ## generate docs/CONFIGURATION.md from the option tables
 	@sh docs/generate.sh $(OUT) docs/CONFIGURATION.md
