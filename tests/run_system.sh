@@ -1,0 +1,25 @@
+#!/bin/sh
+# Runs the system tests against the programs in BUILD_DIR/bin; its counts go into BUILD_DIR/test-summary.
+#
+#   sh tests/run_system.sh BUILD_DIR [PYTEST ARGUMENTS]
+#
+# PYTEST_ARGS adds arguments through make: make system PYTEST_ARGS='-k promise_3'
+set -eu
+
+out=${1:?usage: run_system.sh BUILD_DIR}
+shift
+cd "$(dirname "$0")/.."
+case $out in /*) ;; *) out=$(pwd)/$out ;; esac
+[ -x .venv/bin/python ] || {
+    echo "run_system: no .venv; run: sh setup.sh" >&2
+    exit 1
+}
+mkdir -p "$out"
+touch "$out/test-summary"
+grep -v '^system:' "$out/test-summary" >"$out/test-summary.new" || true
+mv "$out/test-summary.new" "$out/test-summary"
+
+cd tests/system
+# shellcheck disable=SC2086 # PYTEST_ARGS holds several words
+WB_BUILD=$out WB_SUMMARY=$out/test-summary PYTHONDONTWRITEBYTECODE=1 \
+    exec ../../.venv/bin/python -m pytest -q --durations=10 ${PYTEST_ARGS:-} "$@"

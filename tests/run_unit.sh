@@ -1,0 +1,58 @@
+#!/bin/sh
+# Runs every unit test under BUILD_DIR/unit, shows what the failing ones say, and closes with one line:
+#   unit: N passed, M failed
+# The line also goes into BUILD_DIR/test-summary. A test program that crashes, hangs or runs no test counts as a failure.
+#
+#   sh tests/run_unit.sh BUILD_DIR
+set -eu
+
+out=${1:?usage: run_unit.sh BUILD_DIR}
+limit_s=${UNIT_TIMEOUT:-120}
+log_dir=$out/unit-logs
+rm -rf "$log_dir"
+mkdir -p "$log_dir"
+
+# counted WORD LOG: the sum of cmocka's "[  WORD  ] N test(s)" lines.
+counted() {
+    sed -n "s/^\[  $1  \] \([0-9][0-9]*\) test(s).*/\1/p" "$2" | awk '{ n += $1 } END { print n + 0 }'
+}
+
+passed=0 failed=0 programs=0
+for program in $(find "$out/unit" -type f -name 'test_*' -perm -u+x ! -name '*.*' 2>/dev/null | sort); do
+    programs=$((programs + 1))
+    name=${program#"$out"/unit/}
+    log=$log_dir/$(echo "$name" | tr / -).log
+    status=0
+    timeout -k 5 "$limit_s" "$program" >"$log" 2>&1 </dev/null || status=$?
+    ok=$(counted PASSED "$log")
+    # cmocka counts failures above the names it lists; errors in setup and teardown count as failures too.
+    bad=$(sed -n 's/^\[  FAILED  \] \([0-9][0-9]*\) test(s).*/\1/p' "$log" | awk '{ n += $1 } END { print n + 0 }')
+    if [ "$status" -ne 0 ] && [ "$bad" -eq 0 ]; then
+        bad=1
+    elif [ "$status" -eq 0 ] && [ "$ok" -eq 0 ]; then
+        bad=1
+        echo "$name ran no test" >>"$log"
+    fi
+    passed=$((passed + ok))
+    failed=$((failed + bad))
+    if [ "$bad" -ne 0 ]; then
+        case $status in
+        124 | 137) why="not ended after $limit_s s" ;;
+        *) why="exit $status" ;;
+        esac
+        echo "--- $name: $why"
+        grep -v '^\[ *\(RUN\|OK\) *\]' "$log" | tail -n 60
+    fi
+done
+
+if [ "$programs" -eq 0 ]; then
+    echo "no unit test under $out/unit"
+    failed=1
+fi
+total="unit: $passed passed, $failed failed"
+touch "$out/test-summary"
+grep -v '^unit:' "$out/test-summary" >"$out/test-summary.new" || true
+echo "$total" >>"$out/test-summary.new"
+mv "$out/test-summary.new" "$out/test-summary"
+echo "$total"
+[ "$failed" -eq 0 ]
