@@ -60,7 +60,7 @@ BINS := $(addprefix $(OUT)/bin/,$(PROGRAMS) report-handler)
 UNIT_SRC := $(wildcard tests/unit/*/test_*.c tests/unit/*/*/test_*.c)
 UNIT_BINS := $(patsubst tests/unit/%.c,$(OUT)/unit/%,$(UNIT_SRC))
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
-BENCH_SRC := $(wildcard tests/bench/bench_*.c)
+BENCH_SRC := $(wildcard tests/bench/bench_*.c tests/bench/tool_*.c)
 BENCH_BINS := $(patsubst tests/bench/%.c,$(OUT)/bench/%,$(BENCH_SRC))
 
 .PHONY: all demo check test lint fmt fmt-check sanitize fuzz bench docs install clean help unit system programs
