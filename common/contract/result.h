@@ -37,10 +37,10 @@ struct wb_result_accepted {
 
 struct wb_result_failure {
 	uint64_t seq;
-	struct wb_slice id;          /* decoded; absent when the document has none */
+	struct wb_slice id; /* decoded; absent when the document has none */
 	enum wb_reason reason;
-	int status;                  /* Cosmos DB's, 0 when it was never asked */
-	int32_t letter_partition;    /* coordinates of the dead letter; -1: unknown */
+	int status;               /* Cosmos DB's, 0 when it was never asked */
+	int32_t letter_partition; /* coordinates of the dead letter; -1: unknown */
 	int64_t letter_offset;
 };
 
@@ -54,27 +54,28 @@ void wb_result_batch_free(struct wb_result_batch **b);
 bool wb_result_batch_empty(const struct wb_result_batch *b);
 /* Roughly how many bytes the record would have: flush before it passes the topic's limit. */
 size_t wb_result_batch_size(const struct wb_result_batch *b);
-void wb_result_batch_add_job(struct wb_result_batch *b, struct wb_slice job, uint64_t seq, enum wb_outcome outcome,
-			     double charge);
+void wb_result_batch_add_job(
+	struct wb_result_batch *b, struct wb_slice job, uint64_t seq, enum wb_outcome outcome, double charge);
 /* failure->seq was added as WB_DEAD before. Beyond WB_RESULT_FAILURES_MAX of a job it is left out. */
-void wb_result_batch_add_failure(struct wb_result_batch *b, struct wb_slice job, const struct wb_result_failure *failure);
-void wb_result_batch_add_untracked(struct wb_result_batch *b, struct wb_slice topic, int32_t partition, int64_t offset,
-				   enum wb_outcome outcome);
+void wb_result_batch_add_failure(
+	struct wb_result_batch *b, struct wb_slice job, const struct wb_result_failure *failure);
+void wb_result_batch_add_untracked(
+	struct wb_result_batch *b, struct wb_slice topic, int32_t partition, int64_t offset, enum wb_outcome outcome);
 /* Appends the record and empties the batch. */
 void wb_result_batch_encode(struct wb_result_batch *b, struct wb_slice consumer, int64_t at_ms, struct wb_buf *ret);
 
 /* Reading: the callbacks run in the order of the record; any may be NULL. Slices are valid during the call. */
 struct wb_result_visitor {
 	void (*accepted)(void *arg, const struct wb_result_accepted *accepted);
-	void (*job_outcome)(void *arg, struct wb_slice job, enum wb_outcome outcome, uint64_t first, uint64_t last,
-			    int64_t at_ms);
+	void (*job_outcome)(
+		void *arg, struct wb_slice job, enum wb_outcome outcome, uint64_t first, uint64_t last, int64_t at_ms);
 	void (*job_charge)(void *arg, struct wb_slice job, double request_units);
 	void (*job_failure)(void *arg, struct wb_slice job, const struct wb_result_failure *failure);
 	void (*untracked)(void *arg, struct wb_slice topic, int32_t partition, enum wb_outcome outcome, uint64_t first,
-			  uint64_t last);
+		uint64_t last);
 };
 /* WB_EINVAL for what is no results record; callbacks may have run for its first parts. */
-enum wb_err wb_result_decode(struct wb_slice record, const struct wb_result_visitor *visitor, void *arg,
-			     struct wb_error *e) WB_MUST_USE;
+enum wb_err wb_result_decode(
+	struct wb_slice record, const struct wb_result_visitor *visitor, void *arg, struct wb_error *e) WB_MUST_USE;
 
 #endif
