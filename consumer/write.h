@@ -40,13 +40,14 @@ enum wb_write_state {
 /* A partition while it is ours: from assignment to revocation. The poller makes and frees it; it lives until every
  * write of it has come back. */
 struct wb_assignment {
-	const char *topic;              /* outlives it */
+	const char *topic; /* outlives it */
 	int32_t partition;
-	uint32_t epoch;                 /* differs for each assignment of the partition */
-	_Atomic bool ended;             /* set by the poller: nothing more of it may be sent */
+	uint32_t epoch;     /* differs for each assignment of the partition */
+	_Atomic bool ended; /* set by the poller: nothing more of it may be sent */
 };
 
-struct wb_range; /* consumer/metadata.h: where the write goes; NULL until it is routed */
+struct wb_container; /* consumer/metadata.h: which container it is for; NULL until its target is known */
+struct wb_range;     /* consumer/metadata.h: where it goes in there; NULL until it is routed */
 
 /* What Cosmos DB said last, kept only for writes that failed at least once. Owned by the write. */
 struct wb_write_failure {
@@ -56,51 +57,55 @@ struct wb_write_failure {
 };
 
 struct wb_write {
-	struct wb_link link;            /* in the one list that it stands in */
-	struct wb_write *behind;        /* item_order: the next write of the same item */
-	uint64_t item_hash;             /* of container, partition key and id */
+	struct wb_link link;     /* in the one list that it stands in */
+	struct wb_write *behind; /* item_order: the next write of the same item */
+	uint64_t item_hash;      /* of container, partition key and id */
 	enum wb_write_state state;
 	enum wb_op op;
 
 	struct wb_assignment *assignment;
 	int64_t offset;
-	int64_t timestamp_ms;           /* of the record; -1: none */
-	void *message;                  /* the Kafka message; NULL once released */
-	size_t held_bytes;              /* charged to the memory budget while message is held */
+	int64_t timestamp_ms; /* of the record; -1: none */
+	void *message;        /* the Kafka message; NULL once released */
+	size_t held_bytes;    /* charged to the memory budget while message is held */
 
-	struct wb_slice key, value;     /* into message; data NULL: none */
-	struct wb_slice document;       /* value without surrounding space */
-	struct wb_slice id;             /* decoded; into message or storage */
-	struct wb_slice pk_text;        /* canonical: ["a"]; into storage */
+	struct wb_slice key, value; /* into message; data NULL: none */
+	struct wb_slice document;   /* value without surrounding space */
+	struct wb_slice id;         /* decoded; into message or storage */
+	struct wb_slice pk_text;    /* canonical: ["a"]; into storage */
+	/* With pk_text and id: which item. Set before item_order sees the write; one object per container's name. */
+	const struct wb_container *container;
 	struct wb_range *range;
 
-	bool tracked;                   /* belongs to a job */
+	bool tracked; /* belongs to a job */
 	char job[WB_JOB_ID_SIZE];
 	uint64_t seq;
 
-	unsigned attempts;              /* requests that carried it */
-	int64_t first_failure_ms;       /* wall clock; 0: none yet */
-	int64_t not_before_ms;          /* monotonic: a retry waits until then */
-	double request_charge;          /* of all attempts */
+	unsigned attempts;        /* requests that carried it */
+	int64_t first_failure_ms; /* wall clock; 0: none yet */
+	int64_t not_before_ms;    /* monotonic: a retry waits until then */
+	double request_charge;    /* of all attempts */
 	struct wb_write_failure *failure;
 
-	enum wb_outcome outcome;        /* meaningful from JUDGED on */
-	enum wb_reason reason;          /* for WB_DEAD */
-	int32_t letter_partition;       /* where its dead letter is; -1: not there yet */
+	enum wb_outcome outcome;  /* meaningful from JUDGED on */
+	enum wb_reason reason;    /* for WB_DEAD */
+	int32_t letter_partition; /* where its dead letter is; -1: not there yet */
 	int64_t letter_offset;
 
-	char *storage;                  /* owned: decoded id, canonical key */
+	char *storage; /* owned: decoded id, canonical key */
 };
 
-/* A new WAITING write; everything else zero. The caller owns it. */
+/* A new WAITING write without timestamp or letter (-1); everything else zero. The caller owns it. */
 struct wb_write *wb_write_new(void);
 /* Frees the write with its storage and failure; message must be released before (NULL). Sets *w to NULL. */
 void wb_write_free(struct wb_write **w);
+/* "waiting" …; a literal. */
+const char *wb_write_state_text(enum wb_write_state state);
 /* Passes to the next state; a transition that the picture does not show is a bug and aborts. */
 void wb_write_advance(struct wb_write *w, enum wb_write_state to);
 /* Notes a failure: kept for the dead letter and the log. wall_ms: now. Text is cut to fit. */
 void wb_write_note_failure(struct wb_write *w, int status, int substatus, struct wb_slice activity_id,
-			   struct wb_slice message, int64_t wall_ms);
+	struct wb_slice message, int64_t wall_ms);
 
 static inline struct wb_write *wb_write_of(struct wb_link *link)
 {

@@ -1,0 +1,109 @@
+#include "consumer/write.h"
+
+#include "common/base/mem.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct wb_write *wb_write_new(void)
+{
+	struct wb_write *w = wb_xcalloc(1, sizeof *w);
+
+	w->state = WB_WRITE_WAITING;
+	w->timestamp_ms = -1;
+	w->letter_partition = -1;
+	w->letter_offset = -1;
+	return w;
+}
+
+void wb_write_free(struct wb_write **w)
+{
+	if (!*w)
+		return;
+	assert(!(*w)->message);
+	free((*w)->failure);
+	free((*w)->storage);
+	free(*w);
+	*w = NULL;
+}
+
+const char *wb_write_state_text(enum wb_write_state state)
+{
+	switch (state) {
+	case WB_WRITE_WAITING:
+		return "waiting";
+	case WB_WRITE_IN_FLIGHT:
+		return "in flight";
+	case WB_WRITE_JUDGED:
+		return "judged";
+	case WB_WRITE_RECORDED:
+		return "recorded";
+	case WB_WRITE_FINISHED:
+		return "finished";
+	}
+	return "unknown";
+}
+
+static bool allowed(enum wb_write_state from, enum wb_write_state to)
+{
+	switch (from) {
+	case WB_WRITE_WAITING:
+		return to == WB_WRITE_IN_FLIGHT || to == WB_WRITE_JUDGED || to == WB_WRITE_FINISHED;
+	case WB_WRITE_IN_FLIGHT:
+		return to == WB_WRITE_WAITING || to == WB_WRITE_JUDGED;
+	case WB_WRITE_JUDGED:
+		return to == WB_WRITE_RECORDED;
+	case WB_WRITE_RECORDED:
+		return to == WB_WRITE_FINISHED;
+	case WB_WRITE_FINISHED:
+		return false;
+	}
+	return false;
+}
+
+void wb_write_advance(struct wb_write *w, enum wb_write_state to)
+{
+	if (!allowed(w->state, to)) {
+		(void)fprintf(stderr, "writebehind: bug: a write passed from %s to %s\n", wb_write_state_text(w->state),
+			wb_write_state_text(to)); /* the process ends next; nobody is left to hear of a failure */
+		abort();
+	}
+	w->state = to;
+}
+
+/* The longest prefix of s that fits into room bytes without cutting a UTF-8 character in two. */
+static size_t cut(struct wb_slice s, size_t room)
+{
+	size_t len = s.len < room ? s.len : room;
+
+	if (len == s.len)
+		return len;
+	for (size_t back = 0; back < 4 && back <= len; back++) {
+		if (((unsigned char)s.data[len - back] & 0xc0) != 0x80)
+			return len - back;
+	}
+	return len;
+}
+
+static void copy_cut(char *to, size_t size, struct wb_slice from)
+{
+	size_t len = cut(from, size - 1);
+
+	if (len)
+		memcpy(to, from.data, len);
+	to[len] = '\0';
+}
+
+void wb_write_note_failure(struct wb_write *w, int status, int substatus, struct wb_slice activity_id,
+	struct wb_slice message, int64_t wall_ms)
+{
+	if (!w->failure) {
+		w->failure = wb_xcalloc(1, sizeof *w->failure);
+		w->first_failure_ms = wall_ms;
+	}
+	w->failure->status = status;
+	w->failure->substatus = substatus;
+	copy_cut(w->failure->activity_id, sizeof w->failure->activity_id, activity_id);
+	copy_cut(w->failure->message, sizeof w->failure->message, message);
+}
