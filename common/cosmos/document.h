@@ -24,10 +24,10 @@ struct wb_document {
  * and must have room for WB_DOCUMENT_ID_MAX + WB_JSON_PATHS_MAX * WB_PK_STRING_MAX bytes reserved beforehand.
  * NONE, or the reason with a sentence in why (offset in the text where it helps). */
 enum wb_reason wb_document_check(struct wb_slice text, const struct wb_json_paths *paths, struct wb_buf *scratch,
-				 struct wb_document *ret, struct wb_error *why) WB_MUST_USE;
+	struct wb_document *ret, struct wb_error *why) WB_MUST_USE;
 /* The same judgement of a document that a reader has found already. */
 enum wb_reason wb_document_judge(const struct wb_json_document *found, unsigned path_count, struct wb_buf *scratch,
-				 struct wb_document *ret, struct wb_error *why) WB_MUST_USE;
+	struct wb_document *ret, struct wb_error *why) WB_MUST_USE;
 /* The rules of an id alone: 1 to 1023 bytes, none of / \ ? #, no trailing space, no control bytes. */
 enum wb_reason wb_document_id_check(struct wb_slice id, struct wb_error *why) WB_MUST_USE;
 

@@ -14,10 +14,10 @@
 
 #include <stdint.h>
 
-#define WB_PK_STRING_MAX 2048          /* bytes of a partition key value */
-#define WB_EPK_SIZE_MAX 128            /* bytes; V2 has 16 */
+#define WB_PK_STRING_MAX 2048 /* bytes of a partition key value */
+#define WB_EPK_SIZE_MAX 128   /* bytes; V2 has 16 */
 
-enum wb_pk_kind { WB_PK_HASH_V2 };     /* V1 and MultiHash join here */
+enum wb_pk_kind { WB_PK_HASH_V2 }; /* V1 and MultiHash join here */
 
 /* How a container's documents are partitioned. */
 struct wb_pk_definition {
@@ -47,11 +47,11 @@ struct wb_epk {
  * scratch (which must have room for all of them: see wb_json_string_decode).
  * NONE, or INVALID_PARTITION_KEY (an object or array, a lone surrogate, a string beyond the limit) with why. */
 enum wb_reason wb_pk_from_values(const struct wb_json_value *values, unsigned count, struct wb_buf *scratch,
-				 struct wb_pk *ret, struct wb_error *why) WB_MUST_USE;
+	struct wb_pk *ret, struct wb_error *why) WB_MUST_USE;
 /* Reads the text form: a JSON array of scalars, {} for undefined; as wb-partition-key and "partitionKey" carry it.
  * expected: number of components, 0 for any (1 to 3). */
 enum wb_reason wb_pk_parse(struct wb_slice text, unsigned expected, struct wb_buf *scratch, struct wb_pk *ret,
-			   struct wb_error *why) WB_MUST_USE;
+	struct wb_error *why) WB_MUST_USE;
 /* Appends the canonical text: ["a"], [5], [null], [{}]; characters above U+007E escaped as \uXXXX, as the
  * x-ms-documentdb-partitionkey header needs them. Numbers in the shortest form that reads back equal. */
 void wb_pk_text(const struct wb_pk *pk, struct wb_buf *ret);

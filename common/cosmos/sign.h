@@ -21,8 +21,9 @@ struct wb_cosmos_key {
 enum wb_err wb_cosmos_key_parse(struct wb_slice base64, struct wb_cosmos_key *ret) WB_MUST_USE;
 void wb_cosmos_key_wipe(struct wb_cosmos_key *key);
 /* Appends the value of the authorization header, URL-encoded: type%3dmaster%26ver%3d1.0%26sig%3d…
- * verb, type and date (RFC 1123) of any case; link as in the path, decoded, without a leading slash. */
+ * verb, type and date (RFC 1123) of any case; link as in the path, decoded, without a leading slash. ret fails with WB_ETOOBIG
+ * when verb, type, link and date have more than 8 KiB. */
 void wb_cosmos_sign(const struct wb_cosmos_key *key, struct wb_slice verb, struct wb_slice type, struct wb_slice link,
-		    struct wb_slice date, struct wb_buf *ret);
+	struct wb_slice date, struct wb_buf *ret);
 
 #endif
