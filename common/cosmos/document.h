@@ -11,7 +11,7 @@
 #include "common/cosmos/partition_key.h"
 
 #define WB_DOCUMENT_SIZE_MAX (2 * 1024 * 1024) /* an item's limit in Cosmos DB */
-#define WB_DOCUMENT_ID_MAX 1023                /* bytes */
+#define WB_DOCUMENT_ID_MAX   1023                /* bytes */
 
 struct wb_document {
 	struct wb_slice raw;    /* the object without surrounding space */

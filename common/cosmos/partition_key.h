@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 #define WB_PK_STRING_MAX 2048 /* bytes of a partition key value */
-#define WB_EPK_SIZE_MAX 128   /* bytes; V2 has 16 */
+#define WB_EPK_SIZE_MAX  128   /* bytes; V2 has 16 */
 
 enum wb_pk_kind { WB_PK_HASH_V2 }; /* V1 and MultiHash join here */
 

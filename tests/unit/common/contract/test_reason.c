@@ -11,10 +11,25 @@
 static void the_vocabulary_is_the_documented_one(void **state)
 {
 	static const char *const words[] = {
-		"invalid-json", "not-an-object", "duplicate-member", "missing-id", "invalid-id",
-		"missing-partition-key", "invalid-partition-key", "partition-key-mismatch", "too-large",
-		"bad-request", "not-found", "conflict", "precondition-failed", "partition-full",
-		"unknown-container", "container-not-allowed", "unknown-operation", "invalid-header", "tombstone",
+		"invalid-json",
+		"not-an-object",
+		"duplicate-member",
+		"missing-id",
+		"invalid-id",
+		"missing-partition-key",
+		"invalid-partition-key",
+		"partition-key-mismatch",
+		"too-large",
+		"bad-request",
+		"not-found",
+		"conflict",
+		"precondition-failed",
+		"partition-full",
+		"unknown-container",
+		"container-not-allowed",
+		"unknown-operation",
+		"invalid-header",
+		"tombstone",
 		"server-error",
 	};
 

@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#define JOB "0123456789abcdef0123456789abcdef"
+#define JOB    "0123456789abcdef0123456789abcdef"
 #define LIT(s) ((struct wb_slice)WB_SLICE_LIT(s))
 
 static struct wb_header header(const char *name, struct wb_slice value)
@@ -55,9 +55,16 @@ static void no_headers_mean_an_untracked_upsert(void **state)
 static void what_is_written_is_read_back(void **state)
 {
 	const struct wb_record_meta meta = {
-		.job = LIT(JOB), .seq = 42, .op = WB_OP_PATCH,
-		.database = LIT("db"), .container = LIT("c"), .id = LIT("i"), .partition_key = LIT("[\"p\"]"),
-		.if_match = LIT("\"e\""), .if_none_match = LIT("*"), .replay_of = LIT("t/0/1"),
+		.job = LIT(JOB),
+		.seq = 42,
+		.op = WB_OP_PATCH,
+		.database = LIT("db"),
+		.container = LIT("c"),
+		.id = LIT("i"),
+		.partition_key = LIT("[\"p\"]"),
+		.if_match = LIT("\"e\""),
+		.if_none_match = LIT("*"),
+		.replay_of = LIT("t/0/1"),
 		.traceparent = LIT("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
 	};
 	struct wb_header headers[WB_RECORD_HEADERS_MAX];
@@ -98,7 +105,7 @@ static void an_upsert_needs_no_operation_header(void **state)
 static void the_last_header_of_a_name_counts(void **state)
 {
 	const struct wb_header headers[] = { header("wb-op", LIT("nonsense")), header("other", LIT("x")),
-					     header("wb-op", LIT("delete")) };
+		header("wb-op", LIT("delete")) };
 	struct wb_record_meta meta;
 
 	(void)state;
@@ -114,9 +121,15 @@ static void wrong_headers_are_refused_by_name(void **state)
 		const char *name;
 		struct wb_slice value;
 	} wrong[] = {
-		{ "wb-job", LIT(JOB) },       { "wb-seq", LIT("1") },         { "wb-database", LIT("") },
-		{ "wb-database", { NULL, 0 } }, { "wb-container", LIT("a/b") }, { "wb-container", LIT("a\n") },
-		{ "wb-id", LIT("\xff") },     { "wb-if-match", LIT("a\r\nx: y") }, { "wb-replay-of", LIT("") },
+		{ "wb-job", LIT(JOB) },
+		{ "wb-seq", LIT("1") },
+		{ "wb-database", LIT("") },
+		{ "wb-database", { NULL, 0 } },
+		{ "wb-container", LIT("a/b") },
+		{ "wb-container", LIT("a\n") },
+		{ "wb-id", LIT("\xff") },
+		{ "wb-if-match", LIT("a\r\nx: y") },
+		{ "wb-replay-of", LIT("") },
 	};
 
 	(void)state;
@@ -133,7 +146,7 @@ static void wrong_headers_are_refused_by_name(void **state)
 static void an_unknown_operation_keeps_the_writes_identity(void **state)
 {
 	const struct wb_header headers[] = { header("wb-op", LIT("merge")), header("wb-seq", LIT("9")),
-					     header("wb-job", LIT(JOB)) };
+		header("wb-job", LIT(JOB)) };
 	struct wb_record_meta meta;
 	struct wb_error why = { "" };
 
@@ -146,7 +159,7 @@ static void an_unknown_operation_keeps_the_writes_identity(void **state)
 static void half_an_identity_is_none(void **state)
 {
 	const struct wb_header upper[] = { header("wb-job", LIT("0123456789ABCDEF0123456789ABCDEF")),
-					   header("wb-seq", LIT("1")) };
+		header("wb-seq", LIT("1")) };
 	const struct wb_header bad_seq[] = { header("wb-job", LIT(JOB)), header("wb-seq", LIT("-1")) };
 	const struct wb_header big_seq[] = { header("wb-job", LIT(JOB)), header("wb-seq", LIT("9007199254740992")) };
 	const struct wb_header *const cases[] = { upper, bad_seq, big_seq };

@@ -9,21 +9,21 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#define JOB "0123456789abcdef0123456789abcdef"
+#define JOB    "0123456789abcdef0123456789abcdef"
 #define LIT(s) ((struct wb_slice)WB_SLICE_LIT(s))
 
 /* Writes every callback as a line, in order. */
 static void on_accepted(void *arg, const struct wb_result_accepted *a)
 {
 	wb_buf_appendf(arg, "accepted %.*s %llu %lld %.*s %.*s\n", WB_SLICE_ARGS(a->job), (unsigned long long)a->count,
-		       (long long)a->at_ms, (int)a->database.len, a->database.data ? a->database.data : "",
-		       (int)a->container.len, a->container.data ? a->container.data : "");
+		(long long)a->at_ms, (int)a->database.len, a->database.data ? a->database.data : "",
+		(int)a->container.len, a->container.data ? a->container.data : "");
 }
 
 static void on_outcome(void *arg, struct wb_slice job, enum wb_outcome o, uint64_t first, uint64_t last, int64_t at)
 {
 	wb_buf_appendf(arg, "%.1s %s %llu-%llu at %lld\n", job.data, wb_outcome_text(o), (unsigned long long)first,
-		       (unsigned long long)last, (long long)at);
+		(unsigned long long)last, (long long)at);
 }
 
 static void on_charge(void *arg, struct wb_slice job, double units)
@@ -34,15 +34,15 @@ static void on_charge(void *arg, struct wb_slice job, double units)
 static void on_failure(void *arg, struct wb_slice job, const struct wb_result_failure *f)
 {
 	wb_buf_appendf(arg, "%.1s failure %llu '%.*s' %s %d %d/%lld\n", job.data, (unsigned long long)f->seq,
-		       (int)f->id.len, f->id.data ? f->id.data : "", wb_reason_text(f->reason), f->status,
-		       (int)f->letter_partition, (long long)f->letter_offset);
+		(int)f->id.len, f->id.data ? f->id.data : "", wb_reason_text(f->reason), f->status,
+		(int)f->letter_partition, (long long)f->letter_offset);
 }
 
-static void on_untracked(void *arg, struct wb_slice topic, int32_t partition, enum wb_outcome o, uint64_t first,
-			 uint64_t last)
+static void on_untracked(
+	void *arg, struct wb_slice topic, int32_t partition, enum wb_outcome o, uint64_t first, uint64_t last)
 {
 	wb_buf_appendf(arg, "%.*s/%d %s %llu-%llu\n", WB_SLICE_ARGS(topic), (int)partition, wb_outcome_text(o),
-		       (unsigned long long)first, (unsigned long long)last);
+		(unsigned long long)first, (unsigned long long)last);
 }
 
 static const struct wb_result_visitor visitor = { on_accepted, on_outcome, on_charge, on_failure, on_untracked };
@@ -60,16 +60,18 @@ static void assert_decodes(struct wb_slice record, const char *lines)
 
 static void accepted_is_the_documented_json(void **state)
 {
-	const struct wb_result_accepted a = { .job = LIT(JOB), .count = 100, .at_ms = 1760000000000,
-					      .database = LIT("d\"b"), .container = LIT("c") };
+	const struct wb_result_accepted a = {
+		.job = LIT(JOB), .count = 100, .at_ms = 1760000000000, .database = LIT("d\"b"), .container = LIT("c")
+	};
 	const struct wb_result_accepted plain = { .job = LIT(JOB), .count = 1, .at_ms = 2 };
 	struct wb_buf out;
 
 	(void)state;
 	wb_buf_init(&out, 4096);
 	wb_result_accepted_encode(&a, &out);
-	assert_string_equal(out.data, "{\"type\":\"accepted\",\"job\":\"" JOB "\",\"count\":100,\"at\":1760000000000,"
-				      "\"database\":\"d\\\"b\",\"container\":\"c\"}");
+	assert_string_equal(out.data,
+		"{\"type\":\"accepted\",\"job\":\"" JOB "\",\"count\":100,\"at\":1760000000000,"
+		"\"database\":\"d\\\"b\",\"container\":\"c\"}");
 	assert_decodes(wb_buf_slice(&out), "accepted " JOB " 100 1760000000000 d\"b c\n");
 	wb_buf_clear(&out);
 	wb_result_accepted_encode(&plain, &out);
@@ -79,8 +81,12 @@ static void accepted_is_the_documented_json(void **state)
 
 static void outcomes_are_the_documented_json(void **state)
 {
-	const struct wb_result_failure failure = { .seq = 99, .id = LIT("i"), .reason = WB_REASON_BAD_REQUEST,
-						   .status = 400, .letter_partition = 0, .letter_offset = 7 };
+	const struct wb_result_failure failure = { .seq = 99,
+		.id = LIT("i"),
+		.reason = WB_REASON_BAD_REQUEST,
+		.status = 400,
+		.letter_partition = 0,
+		.letter_offset = 7 };
 	struct wb_result_batch *b = wb_result_batch_new();
 	struct wb_buf out;
 
@@ -94,13 +100,14 @@ static void outcomes_are_the_documented_json(void **state)
 		wb_result_batch_add_untracked(b, LIT("t"), 0, offset, WB_WRITTEN);
 	wb_result_batch_encode(b, LIT("me"), 5, &out);
 	assert_string_equal(out.data,
-			    "{\"type\":\"outcomes\",\"consumer\":\"me\",\"at\":5,\"jobs\":[{\"job\":\"" JOB "\","
-			    "\"written\":[0,98],\"dead\":[99,99],\"charge\":12.50,\"failures\":[{\"seq\":99,"
-			    "\"id\":\"i\",\"reason\":\"bad-request\",\"status\":400,"
-			    "\"deadLetter\":{\"partition\":0,\"offset\":7}}]}],"
-			    "\"untracked\":[{\"topic\":\"t\",\"partition\":0,\"written\":[10,19]}]}");
-	assert_decodes(wb_buf_slice(&out), "0 written 0-98 at 5\n0 dead 99-99 at 5\n0 charge 12.50\n"
-					   "0 failure 99 'i' bad-request 400 0/7\nt/0 written 10-19\n");
+		"{\"type\":\"outcomes\",\"consumer\":\"me\",\"at\":5,\"jobs\":[{\"job\":\"" JOB "\","
+		"\"written\":[0,98],\"dead\":[99,99],\"charge\":12.50,\"failures\":[{\"seq\":99,"
+		"\"id\":\"i\",\"reason\":\"bad-request\",\"status\":400,"
+		"\"deadLetter\":{\"partition\":0,\"offset\":7}}]}],"
+		"\"untracked\":[{\"topic\":\"t\",\"partition\":0,\"written\":[10,19]}]}");
+	assert_decodes(wb_buf_slice(&out),
+		"0 written 0-98 at 5\n0 dead 99-99 at 5\n0 charge 12.50\n"
+		"0 failure 99 'i' bad-request 400 0/7\nt/0 written 10-19\n");
 	assert_true(wb_result_batch_empty(b));
 	wb_result_batch_free(&b);
 	assert_null(b);
@@ -142,9 +149,12 @@ static void many_jobs_share_a_record_and_the_size_is_an_upper_bound(void **state
 		}
 	}
 	for (int i = 0; i < 20; i++) {
-		const struct wb_result_failure f = { .seq = (uint64_t)i, .id = LIT("\x01\x02\"\\"),
-						     .reason = WB_REASON_PARTITION_KEY_MISMATCH, .status = 400,
-						     .letter_partition = INT32_MAX, .letter_offset = INT64_MAX };
+		const struct wb_result_failure f = { .seq = (uint64_t)i,
+			.id = LIT("\x01\x02\"\\"),
+			.reason = WB_REASON_PARTITION_KEY_MISMATCH,
+			.status = 400,
+			.letter_partition = INT32_MAX,
+			.letter_offset = INT64_MAX };
 
 		wb_result_batch_add_job(b, wb_slice_cstr(id), (uint64_t)i, WB_DEAD, 1);
 		wb_result_batch_add_failure(b, wb_slice_cstr(id), &f);
@@ -185,16 +195,23 @@ static void later_versions_can_be_read(void **state)
 {
 	(void)state;
 	assert_decodes(LIT("{\"type\":\"reviewed\",\"more\":1}"), "");
-	assert_decodes(LIT("{\"type\":\"outcomes\",\"at\":1,\"new\":{},\"jobs\":[{\"job\":\"" JOB "\",\"x\":[]}]}"), "");
+	assert_decodes(
+		LIT("{\"type\":\"outcomes\",\"at\":1,\"new\":{},\"jobs\":[{\"job\":\"" JOB "\",\"x\":[]}]}"), "");
 }
 
 static void what_is_no_results_record_is_refused(void **state)
 {
 	static const char *const records[] = {
-		"", "x", "[]", "{}", "{\"type\":1}", "{\"type\":\"accepted\",\"at\":1,\"count\":1}",
+		"",
+		"x",
+		"[]",
+		"{}",
+		"{\"type\":1}",
+		"{\"type\":\"accepted\",\"at\":1,\"count\":1}",
 		"{\"type\":\"accepted\",\"job\":\"" JOB "\",\"at\":1}",
 		"{\"type\":\"accepted\",\"job\":\"" JOB "\",\"at\":1,\"count\":-1}",
-		"{\"type\":\"outcomes\",\"jobs\":[]}", "{\"type\":\"outcomes\",\"at\":1,\"jobs\":{}}",
+		"{\"type\":\"outcomes\",\"jobs\":[]}",
+		"{\"type\":\"outcomes\",\"at\":1,\"jobs\":{}}",
 		"{\"type\":\"outcomes\",\"at\":1,\"jobs\":[{\"job\":\"x\"}]}",
 		"{\"type\":\"outcomes\",\"at\":1,\"jobs\":[{\"job\":\"" JOB "\",\"written\":[1]}]}",
 		"{\"type\":\"outcomes\",\"at\":1,\"jobs\":[{\"job\":\"" JOB "\",\"written\":[2,1]}]}",
