@@ -34,6 +34,7 @@ struct wb_reply {
 	char activity_id[64];
 	char etag[128];
 	char continuation[1024];        /* x-ms-continuation; too long a one is cut and truncated_continuation set */
+	bool truncated_continuation;
 	struct wb_slice body;           /* valid during the callback */
 	const char *error;              /* curl's words when status is 0; NULL else */
 	bool timed_out;

@@ -1,0 +1,241 @@
+#include "consumer/options.h"
+
+#include "common/base/crypto.h"
+#include "common/base/mem.h"
+#include "common/base/strict.h"
+#include "common/contract/record.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define AT(member)     offsetof(struct wb_consumer_options, member)
+#define COSMOS(member) offsetof(struct wb_cosmos_options, member)
+/* librdkafka's default of session.timeout.ms (its CONFIGURATION.md). */
+#define SESSION_TIMEOUT_DEFAULT_MS 45000
+
+static const struct wb_option group_rows[] = {
+	{ .key = "kafka.group.id", .type = WB_OPT_STRING, .offset = AT(group_id), .def = "writebehind",
+	  .help = "consumer group whose members share the partitions of the writes topic" },
+};
+
+static const struct wb_option cosmos_rows[] = {
+	{ .key = "cosmos.endpoint", .type = WB_OPT_STRING, .offset = COSMOS(endpoint),
+	  .help = "URL of the account, such as https://account.documents.azure.com:443" },
+	{ .key = "cosmos.key", .type = WB_OPT_STRING, .offset = COSMOS(key_text), .secret = true,
+	  .help = "account key, as the portal shows it" },
+	{ .key = "cosmos.connection.string", .type = WB_OPT_STRING, .offset = COSMOS(connection_string), .secret = true,
+	  .help = "AccountEndpoint=…;AccountKey=…; instead of cosmos.endpoint and cosmos.key" },
+	{ .key = "cosmos.ca.file", .type = WB_OPT_STRING, .offset = COSMOS(ca_file),
+	  .help = "PEM file with the certificate authorities to trust instead of the system's" },
+	{ .key = "cosmos.database", .type = WB_OPT_STRING, .offset = COSMOS(database), .required = true,
+	  .help = "database of writes that name none" },
+	{ .key = "cosmos.container", .type = WB_OPT_STRING, .offset = COSMOS(container), .required = true,
+	  .help = "container of writes that name none" },
+	{ .key = "cosmos.containers", .type = WB_OPT_STRING, .offset = COSMOS(containers),
+	  .help = "containers that a write may name, separated by commas; cosmos.container alone when not set" },
+	{ .key = "cosmos.request.timeout.ms", .type = WB_OPT_DURATION, .offset = COSMOS(request_timeout_ms),
+	  .def = "30s", .min = 100, .max = 600000,
+	  .help = "how long a request may take; must be below kafka.session.timeout.ms" },
+	{ .key = "cosmos.connect.timeout.ms", .type = WB_OPT_DURATION, .offset = COSMOS(connect_timeout_ms), .def = "5s",
+	  .min = 100, .max = 600000, .help = "how long a connection may take to come up" },
+};
+
+static const struct wb_option consumer_rows[] = {
+	{ .key = "consumer.workers", .type = WB_OPT_INT, .offset = AT(workers), .def = "2", .min = 1,
+	  .max = WB_CONSUMER_WORKERS_MAX, .help = "threads that send to Cosmos DB" },
+	{ .key = "consumer.max.offset.gap", .type = WB_OPT_INT, .offset = AT(max_offset_gap), .def = "100000", .min = 1,
+	  .max = 100000000,
+	  .help = "records of a partition from the first unfinished to the last read; at the limit it is paused alone" },
+	{ .key = "consumer.drain.timeout.ms", .type = WB_OPT_DURATION, .offset = AT(drain_timeout_ms), .def = "20s",
+	  .min = 0, .max = 240000,
+	  .help = "how long a revoked partition may take to finish what was read of it" },
+	{ .key = "cosmos.range.concurrency", .type = WB_OPT_INT, .offset = AT(range_concurrency), .def = "4", .min = 1,
+	  .max = 1000, .help = "bulk requests in flight at once for one partition key range" },
+	{ .key = "cosmos.point.concurrency", .type = WB_OPT_INT, .offset = AT(point_concurrency), .def = "32", .min = 1,
+	  .max = 1000, .help = "the same for single writes, where the server has no bulk" },
+	{ .key = "cosmos.bulk.linger.ms", .type = WB_OPT_DURATION, .offset = AT(bulk_linger_ms), .def = "5", .min = 0,
+	  .max = 10000, .help = "how long a bulk that is not full waits for more while others of its range are in flight" },
+	{ .key = "cosmos.operation.retry.max.ms", .type = WB_OPT_DURATION, .offset = AT(operation_retry_max_ms),
+	  .def = "15min", .min = 0, .max = 7 * 86400000,
+	  .help = "waiting time after which a write that fails alone, again and again, becomes a dead letter" },
+	{ .key = "results.interval.ms", .type = WB_OPT_DURATION, .offset = AT(results_interval_ms), .def = "100",
+	  .min = 1, .max = 60000, .help = "how long outcomes are gathered into one record of the results topic" },
+	{ .key = "memory.budget.bytes", .type = WB_OPT_BYTES, .offset = AT(memory_budget_bytes), .def = "128MiB",
+	  .min = 16 << 20, .max = INT64_C(1) << 40, .help = "memory for records on their way; at the limit reading stops" },
+	{ .key = "shutdown.timeout.ms", .type = WB_OPT_DURATION, .offset = AT(shutdown_timeout_ms), .def = "25s",
+	  .min = 0, .max = 600000, .help = "how long SIGTERM waits for writes under way before it hands them back" },
+	{ .key = "admin.listen", .type = WB_OPT_STRING, .offset = AT(admin_listen), .def = "127.0.0.1:8081",
+	  .help = "address of /livez, /readyz, /metrics and /version; port 0 picks one" },
+};
+
+static const struct wb_option log_rows[] = {
+	{ .key = "log.level", .type = WB_OPT_ENUM, .offset = AT(log_level), .def = "info",
+	  .choices = "debug|info|warn|error", .help = "least level that is logged" },
+	{ .key = "log.format", .type = WB_OPT_ENUM, .offset = AT(log_format), .def = "logfmt", .choices = "logfmt|json",
+	  .help = "form of the log's lines on standard error" },
+};
+
+static const struct wb_option_group groups[] = {
+	{ "Kafka", wb_kafka_option_rows, WB_KAFKA_OPTION_ROWS, AT(kafka) },
+	{ "Consumer group", group_rows, WB_ARRAY_LEN(group_rows), 0 },
+	{ "Cosmos DB", cosmos_rows, WB_ARRAY_LEN(cosmos_rows), AT(cosmos) },
+	{ "Consumer", consumer_rows, WB_ARRAY_LEN(consumer_rows), 0 },
+	{ "Log", log_rows, WB_ARRAY_LEN(log_rows), 0 },
+};
+
+const struct wb_option_table wb_consumer_option_table = {
+	.program = "writebehind-consumer",
+	.summary = "carries writes from Kafka into Azure Cosmos DB in bulk; what can never succeed becomes a dead letter",
+	.usage = "writebehind-consumer [options]",
+	.epilogue = "Exit codes: 0 after SIGTERM or SIGINT, 1 when it cannot go on (the log says why), 2 for a bad "
+		    "configuration.\n",
+	.groups = groups,
+	.group_count = WB_ARRAY_LEN(groups),
+};
+
+/* The value of a part "Name=value" of a connection string, or the absent slice. */
+static struct wb_slice connection_part(const char *text, const char *name)
+{
+	size_t name_len = strlen(name);
+
+	while (*text) {
+		size_t len = strcspn(text, ";");
+
+		if (len > name_len && strncmp(text, name, name_len) == 0 && text[name_len] == '=')
+			return wb_slice(text + name_len + 1, len - name_len - 1);
+		text += len + (text[len] == ';');
+	}
+	return wb_slice(NULL, 0);
+}
+
+static enum wb_err read_account(struct wb_cosmos_options *c, struct wb_error *e)
+{
+	struct wb_slice key = wb_slice_cstr(c->key_text);
+
+	if (c->connection_string) {
+		struct wb_slice endpoint = connection_part(c->connection_string, "AccountEndpoint");
+
+		if (c->endpoint || c->key_text)
+			return wb_error_set(e, WB_EINVAL,
+				"cosmos.connection.string stands instead of cosmos.endpoint and cosmos.key: set one or the other");
+		key = connection_part(c->connection_string, "AccountKey");
+		if (!endpoint.data || !key.data)
+			return wb_error_set(e, WB_EINVAL,
+				"cosmos.connection.string: expected AccountEndpoint=…;AccountKey=…;");
+		c->endpoint = wb_xmemdup(endpoint.data, endpoint.len);
+	}
+	if (!c->endpoint)
+		return wb_error_set(e, WB_EINVAL, "cosmos.endpoint (or cosmos.connection.string) is required");
+	if (!key.data)
+		return wb_error_set(e, WB_EINVAL, "cosmos.key (or cosmos.connection.string) is required");
+	if (wb_cosmos_key_parse(key, &c->key) != WB_OK)
+		return wb_error_set(e, WB_EINVAL, "the account key is no base64 of at most %d bytes", WB_COSMOS_KEY_MAX);
+	if (c->key_text)
+		wb_crypto_wipe(c->key_text, strlen(c->key_text));
+	if (c->connection_string)
+		wb_crypto_wipe(c->connection_string, strlen(c->connection_string));
+	return WB_OK;
+}
+
+/* scheme://host[:port], perhaps with slashes at the end, which are cut off. */
+static enum wb_err check_endpoint(char *endpoint, struct wb_error *e)
+{
+	size_t scheme = strncmp(endpoint, "https://", 8) == 0 ? 8 : strncmp(endpoint, "http://", 7) == 0 ? 7 : 0;
+	size_t len = strlen(endpoint);
+
+	while (scheme && len > scheme && endpoint[len - 1] == '/')
+		endpoint[--len] = '\0';
+	if (!scheme || len == scheme || strcspn(endpoint + scheme, "/?#@ \t\r\n") != len - scheme)
+		return wb_error_set(
+			e, WB_EINVAL, "cosmos.endpoint: expected https://host[:port] or http://host[:port] without a path");
+	return WB_OK;
+}
+
+/* Names of databases and containers become parts of paths. */
+static bool name_ok(struct wb_slice name)
+{
+	if (name.len == 0 || name.len > WB_NAME_LEN_MAX)
+		return false;
+	for (size_t i = 0; i < name.len; i++) {
+		unsigned char c = (unsigned char)name.data[i];
+
+		if (c < 0x20 || c == 0x7f || strchr("/\\?#", c))
+			return false;
+	}
+	return true;
+}
+
+static struct wb_slice trimmed(struct wb_slice s)
+{
+	while (s.len && isspace((unsigned char)*s.data))
+		s = wb_slice(s.data + 1, s.len - 1);
+	while (s.len && isspace((unsigned char)s.data[s.len - 1]))
+		s.len--;
+	return s;
+}
+
+static enum wb_err read_containers(struct wb_cosmos_options *c, struct wb_error *e)
+{
+	const char *list = c->containers ? c->containers : c->container;
+	size_t max = 1;
+
+	if (!name_ok(wb_slice_cstr(c->database)) || !name_ok(wb_slice_cstr(c->container)))
+		return wb_error_set(e, WB_EINVAL,
+			"cosmos.database and cosmos.container: 1 to %d bytes without / \\ ? # and control characters",
+			WB_NAME_LEN_MAX);
+	for (const char *p = list; *p; p++)
+		max += *p == ',';
+	c->allowed = wb_xcalloc(max, sizeof *c->allowed);
+	while (*list) {
+		size_t len = strcspn(list, ",");
+		struct wb_slice name = trimmed(wb_slice(list, len));
+
+		if (!name_ok(name))
+			return wb_error_set(e, WB_EINVAL, "cosmos.containers: \"%.*s\" is no container's name",
+				WB_SLICE_ARGS(name));
+		c->allowed[c->allowed_count++] = name;
+		list += len + (list[len] == ',');
+	}
+	return WB_OK;
+}
+
+/* A request must have its end before the group may give the partition to somebody else. */
+static enum wb_err check_timeouts(const struct wb_consumer_options *o, struct wb_error *e)
+{
+	int64_t session_ms = SESSION_TIMEOUT_DEFAULT_MS;
+
+	for (size_t i = 0; i < o->kafka.properties.count; i++) {
+		const struct wb_option_pair *pair = &o->kafka.properties.pairs[i];
+
+		if (strcmp(pair->key, "session.timeout.ms") == 0 &&
+			wb_strict_int64(wb_slice_cstr(pair->value), 1, 3600000, &session_ms, NULL) != WB_OK)
+			return wb_error_set(e, WB_EINVAL, "kafka.session.timeout.ms: expected 1 to 3600000");
+	}
+	if (o->cosmos.request_timeout_ms >= session_ms)
+		return wb_error_set(e, WB_EINVAL,
+			"cosmos.request.timeout.ms (%lld) must be below kafka.session.timeout.ms (%lld)",
+			(long long)o->cosmos.request_timeout_ms, (long long)session_ms);
+	return WB_OK;
+}
+
+enum wb_err wb_consumer_options_finish(struct wb_consumer_options *o, struct wb_error *e)
+{
+	enum wb_err err = read_account(&o->cosmos, e);
+
+	if (err == WB_OK)
+		err = check_endpoint(o->cosmos.endpoint, e);
+	if (err == WB_OK)
+		err = read_containers(&o->cosmos, e);
+	if (err == WB_OK)
+		err = check_timeouts(o, e);
+	return err;
+}
+
+void wb_consumer_options_release(struct wb_consumer_options *o)
+{
+	wb_cosmos_key_wipe(&o->cosmos.key);
+	free(o->cosmos.allowed);
+	o->cosmos.allowed = NULL;
+	wb_options_release(&wb_consumer_option_table, o);
+}
