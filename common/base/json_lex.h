@@ -34,7 +34,7 @@ typedef uint64_t wb_json_mask; /* the highest bit of each byte */
 struct wb_json_lex {
 	const char *end;
 	const char *tail; /* WB_JSON_TAIL_BYTES bytes, filled by wb_json_lex_init */
-	bool escaped;     /* set by a string that has an escape, never reset here */
+	bool escaped; /* set by a string that has an escape, never reset here */
 	const char *error_at;
 	const char *error_text;
 };

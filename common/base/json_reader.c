@@ -75,7 +75,7 @@ int wb_json_reader_enter(struct wb_json_reader *r)
 	if (c == '{')
 		r->is_object[r->depth / 8] |= (uint8_t)(1U << r->depth % 8);
 	else
-		r->is_object[r->depth / 8] &= (uint8_t) ~(1U << r->depth % 8);
+		r->is_object[r->depth / 8] &= (uint8_t)~(1U << r->depth % 8);
 	r->depth++;
 	r->at++;
 	r->first = true;

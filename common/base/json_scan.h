@@ -18,10 +18,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define WB_JSON_DEPTH_MAX 128        /* default nesting limit; a Cosmos DB document may nest 128 levels */
+#define WB_JSON_DEPTH_MAX         128 /* default nesting limit; a Cosmos DB document may nest 128 levels */
 #define WB_JSON_PATH_SEGMENTS_MAX 16
-#define WB_JSON_PATHS_MAX 3          /* hierarchical partition keys have up to three levels */
-#define WB_JSON_TAIL_BYTES 32        /* inside wb_json_reader: see json_lex.h */
+#define WB_JSON_PATHS_MAX         3 /* hierarchical partition keys have up to three levels */
+#define WB_JSON_TAIL_BYTES        32 /* inside wb_json_reader: see json_lex.h */
 
 enum wb_json_type {
 	WB_JSON_ABSENT, /* no such member: Cosmos' "undefined" */
@@ -36,14 +36,14 @@ enum wb_json_type {
 
 enum wb_json_status {
 	WB_JSON_OK,
-	WB_JSON_INVALID,    /* not RFC 8259, or nested deeper than the limit */
+	WB_JSON_INVALID, /* not RFC 8259, or nested deeper than the limit */
 	WB_JSON_NOT_OBJECT, /* valid JSON, but a document must be an object */
-	WB_JSON_DUPLICATE,  /* id or a partition key member twice */
+	WB_JSON_DUPLICATE, /* id or a partition key member twice */
 };
 
 /* Where and why; the text is one sentence without the offset. */
 struct wb_json_error {
-	size_t offset;    /* bytes from the start of the text */
+	size_t offset; /* bytes from the start of the text */
 	const char *text; /* literal */
 };
 
@@ -70,18 +70,18 @@ enum wb_err wb_json_paths_add(struct wb_json_paths *p, struct wb_slice text, str
 void wb_json_paths_release(struct wb_json_paths *p);
 
 struct wb_json_document {
-	struct wb_slice raw;                          /* the object, without surrounding space */
-	struct wb_json_value id;                      /* of any type: judging it is the caller's */
+	struct wb_slice raw; /* the object, without surrounding space */
+	struct wb_json_value id; /* of any type: judging it is the caller's */
 	struct wb_json_value keys[WB_JSON_PATHS_MAX]; /* one per path; a path through a non-object is ABSENT */
 };
 
 /* The whole text must be one document (an object) with nothing but space around it. paths may be NULL.
  * On anything but WB_JSON_OK *ret is untouched and *err (not NULL) says where. */
 enum wb_json_status wb_json_scan_document(struct wb_slice text, const struct wb_json_paths *paths,
-					  struct wb_json_document *ret, struct wb_json_error *err) WB_MUST_USE;
+	struct wb_json_document *ret, struct wb_json_error *err) WB_MUST_USE;
 /* The whole text must be one JSON value of any type. */
-enum wb_json_status wb_json_scan_value(struct wb_slice text, struct wb_json_value *ret,
-				       struct wb_json_error *err) WB_MUST_USE;
+enum wb_json_status wb_json_scan_value(
+	struct wb_slice text, struct wb_json_value *ret, struct wb_json_error *err) WB_MUST_USE;
 
 /* Decodes a raw string (with quotes) to UTF-8. When it has no escapes, *ret points into raw and nothing is copied,
  * else the bytes are appended to scratch and *ret is good until scratch's next append. WB_EINVAL for a lone surrogate,
@@ -107,13 +107,13 @@ double wb_json_number(struct wb_slice raw);
  */
 struct wb_json_reader {
 	const char *begin, *at, *end;
-	unsigned depth;                 /* open containers that were entered */
-	bool first;                     /* no element of the innermost container was read yet */
-	bool on_value;                  /* a value is next and was not consumed yet */
+	unsigned depth; /* open containers that were entered */
+	bool first; /* no element of the innermost container was read yet */
+	bool on_value; /* a value is next and was not consumed yet */
 	uint8_t is_object[WB_JSON_DEPTH_MAX / 8];
 	enum wb_json_status status;
 	struct wb_json_error error;
-	char tail[WB_JSON_TAIL_BYTES];  /* the text's last bytes, padded */
+	char tail[WB_JSON_TAIL_BYTES]; /* the text's last bytes, padded */
 };
 
 /* The text must outlive the reader and everything that was read with it. */
@@ -130,8 +130,8 @@ int wb_json_reader_next(struct wb_json_reader *r, struct wb_slice *name);
 /* Validates and consumes one value. ret may be NULL. */
 enum wb_json_status wb_json_reader_skip(struct wb_json_reader *r, struct wb_json_value *ret) WB_MUST_USE;
 /* Validates and consumes one document, finding its id and keys in the same pass. */
-enum wb_json_status wb_json_reader_document(struct wb_json_reader *r, const struct wb_json_paths *paths,
-					    struct wb_json_document *ret) WB_MUST_USE;
+enum wb_json_status wb_json_reader_document(
+	struct wb_json_reader *r, const struct wb_json_paths *paths, struct wb_json_document *ret) WB_MUST_USE;
 /* After the last value: WB_JSON_OK when everything entered was left and only space follows. */
 enum wb_json_status wb_json_reader_end(struct wb_json_reader *r) WB_MUST_USE;
 /* Whether a raw name (with quotes) is, decoded, this literal. */
