@@ -15,6 +15,13 @@
 
 #define WB_REPLY_BYTES_MAX (16 * 1024 * 1024)
 
+/* Header lines that make a POST to docs a bulk, and the beginning of the one that names its range (azure-sdk-for-js,
+ * ClientContext.ts). */
+#define WB_BULK_HEADERS \
+	"x-ms-cosmos-is-batch-request: true", "x-ms-cosmos-batch-atomic: false", \
+		"x-ms-cosmos-batch-continue-on-error: true"
+#define WB_BULK_RANGE_HEADER "x-ms-documentdb-partitionkeyrangeid: "
+
 struct wb_transport; /* opaque */
 
 struct wb_request {
