@@ -10,10 +10,10 @@
 /* printf-like: the format is argument number f, its values start at argument number a. */
 #define WB_PRINTF(f, a) __attribute__((format(printf, f, a)))
 /* Runs fn(&variable) when the variable leaves its scope; every *_free of this project can be used so. */
-#define WB_CLEANUP(fn) __attribute__((cleanup(fn)))
-#define WB_NORETURN __attribute__((noreturn))
-#define WB_LIKELY(x) __builtin_expect(!!(x), 1)
-#define WB_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define WB_CLEANUP(fn)  __attribute__((cleanup(fn)))
+#define WB_NORETURN     __attribute__((noreturn))
+#define WB_LIKELY(x)    __builtin_expect(!!(x), 1)
+#define WB_UNLIKELY(x)  __builtin_expect(!!(x), 0)
 #define WB_ARRAY_LEN(a) (sizeof(a) / sizeof *(a))
 
 #endif

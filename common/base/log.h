@@ -28,11 +28,11 @@ struct wb_log_field {
 };
 
 #define WB_STR(k, cstr) ((struct wb_log_field){ .key = (k), .type = WB_LOG_FIELD_STR, .str = wb_slice_cstr(cstr) })
-#define WB_SLICE(k, s) ((struct wb_log_field){ .key = (k), .type = WB_LOG_FIELD_STR, .str = (s) })
-#define WB_INT(k, v) ((struct wb_log_field){ .key = (k), .type = WB_LOG_FIELD_INT, .integer = (int64_t)(v) })
+#define WB_SLICE(k, s)  ((struct wb_log_field){ .key = (k), .type = WB_LOG_FIELD_STR, .str = (s) })
+#define WB_INT(k, v)    ((struct wb_log_field){ .key = (k), .type = WB_LOG_FIELD_INT, .integer = (int64_t)(v) })
 #define WB_DOUBLE(k, v) ((struct wb_log_field){ .key = (k), .type = WB_LOG_FIELD_DOUBLE, .number = (v) })
-#define WB_BOOL(k, v) ((struct wb_log_field){ .key = (k), .type = WB_LOG_FIELD_BOOL, .integer = (v) })
-#define WB_LOG_END ((struct wb_log_field){ .key = NULL })
+#define WB_BOOL(k, v)   ((struct wb_log_field){ .key = (k), .type = WB_LOG_FIELD_BOOL, .integer = (v) })
+#define WB_LOG_END      ((struct wb_log_field){ .key = NULL })
 
 /* program is shown in every line; fd is where lines go (2 for standard error); not closed. */
 struct wb_log *wb_log_new(const char *program, int fd, enum wb_log_level level, enum wb_log_format format);
@@ -42,8 +42,8 @@ bool wb_log_enabled(const struct wb_log *log, enum wb_log_level level);
 /* log may be NULL: nothing is written. The list of fields ends with WB_LOG_END; use the macros below. */
 void wb_log_event(struct wb_log *log, enum wb_log_level level, const char *event, ...);
 #define wb_log_debug(log, ...) wb_log_event((log), WB_LOG_DEBUG, __VA_ARGS__, WB_LOG_END)
-#define wb_log_info(log, ...) wb_log_event((log), WB_LOG_INFO, __VA_ARGS__, WB_LOG_END)
-#define wb_log_warn(log, ...) wb_log_event((log), WB_LOG_WARN, __VA_ARGS__, WB_LOG_END)
+#define wb_log_info(log, ...)  wb_log_event((log), WB_LOG_INFO, __VA_ARGS__, WB_LOG_END)
+#define wb_log_warn(log, ...)  wb_log_event((log), WB_LOG_WARN, __VA_ARGS__, WB_LOG_END)
 #define wb_log_error(log, ...) wb_log_event((log), WB_LOG_ERROR, __VA_ARGS__, WB_LOG_END)
 
 #endif

@@ -26,10 +26,10 @@ struct wb_counter *wb_metrics_counter(struct wb_metrics *m, const char *name, co
 struct wb_gauge *wb_metrics_gauge(struct wb_metrics *m, const char *name, const char *help, const char *labels);
 /* bounds: ascending upper bounds, copied; +Inf is added. */
 struct wb_histogram *wb_metrics_histogram(struct wb_metrics *m, const char *name, const char *help, const char *labels,
-					  const double *bounds, size_t count);
+	const double *bounds, size_t count);
 /* A gauge whose value is asked at scrape time, on the scraping thread. */
 void wb_metrics_gauge_fn(struct wb_metrics *m, const char *name, const char *help, const char *labels,
-			 double (*value)(void *arg), void *arg);
+	double (*value)(void *arg), void *arg);
 
 void wb_counter_add(struct wb_counter *c, double value); /* value >= 0 */
 double wb_counter_value(const struct wb_counter *c);

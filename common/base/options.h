@@ -91,8 +91,7 @@ enum wb_options_result {
  * argv) go to ret_positionals (may be NULL when none are allowed; has max_positionals places).
  * Prints to standard output only for --help (plain text that fits 100 columns), --version and --markdown. */
 enum wb_options_result wb_options_parse(const struct wb_option_table *t, int argc, char **argv, char **env,
-					void *config, const char **ret_positionals, size_t *ret_count,
-					struct wb_error *e) WB_MUST_USE;
+	void *config, const char **ret_positionals, size_t *ret_count, struct wb_error *e) WB_MUST_USE;
 /* Frees strings and maps in config. Secrets are wiped. */
 void wb_options_release(const struct wb_option_table *t, void *config);
 /* Appends "key=value" lines of the effective configuration, secrets as "***". */

@@ -28,8 +28,8 @@ enum wb_err wb_strict_int64(struct wb_slice s, int64_t min, int64_t max, int64_t
 /* Bytes: a number with an optional unit B, KB, MB, GB (10^3) or KiB, MiB, GiB (2^10); "128MiB", "1000". */
 enum wb_err wb_strict_bytes(struct wb_slice s, int64_t min, int64_t max, int64_t *ret, struct wb_error *e) WB_MUST_USE;
 /* Milliseconds: a number with an optional unit ms, s, min, h, d; no unit is ms. "15min", "500". */
-enum wb_err wb_strict_duration_ms(struct wb_slice s, int64_t min, int64_t max, int64_t *ret,
-				  struct wb_error *e) WB_MUST_USE;
+enum wb_err wb_strict_duration_ms(
+	struct wb_slice s, int64_t min, int64_t max, int64_t *ret, struct wb_error *e) WB_MUST_USE;
 /* "true" or "false". */
 enum wb_err wb_strict_bool(struct wb_slice s, bool *ret, struct wb_error *e) WB_MUST_USE;
 

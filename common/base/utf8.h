@@ -6,6 +6,7 @@
 #define WB_COMMON_BASE_UTF8_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 /* How many bytes the character at s takes (1 to 4), 0 when the len bytes there do not begin with one. */
 static inline size_t wb_utf8_char_len(const char *s, size_t len)
@@ -39,6 +40,31 @@ static inline size_t wb_utf8_char_len(const char *s, size_t len)
 			return 0;
 	}
 	return need;
+}
+
+/* Writes the character c, which is none of the surrogates, and returns its length. */
+static inline size_t wb_utf8_encode(uint32_t c, char ret[4])
+{
+	if (c < 0x80) {
+		ret[0] = (char)c;
+		return 1;
+	}
+	if (c < 0x800) {
+		ret[0] = (char)(0xc0 | c >> 6);
+		ret[1] = (char)(0x80 | (c & 0x3f));
+		return 2;
+	}
+	if (c < 0x10000) {
+		ret[0] = (char)(0xe0 | c >> 12);
+		ret[1] = (char)(0x80 | (c >> 6 & 0x3f));
+		ret[2] = (char)(0x80 | (c & 0x3f));
+		return 3;
+	}
+	ret[0] = (char)(0xf0 | c >> 18);
+	ret[1] = (char)(0x80 | (c >> 12 & 0x3f));
+	ret[2] = (char)(0x80 | (c >> 6 & 0x3f));
+	ret[3] = (char)(0x80 | (c & 0x3f));
+	return 4;
 }
 
 #endif
