@@ -19,7 +19,7 @@ done
 
 status=0
 PATH=$node:$PATH "$dclint" --max-warnings 0 -c deploy/dclint.yaml docker-compose.yml || status=1
-"$hadolint" deploy/Dockerfile || status=1
+"$hadolint" --config deploy/hadolint.yaml deploy/Dockerfile || status=1
 if docker compose version >/dev/null 2>&1; then
     docker compose -f docker-compose.yml config --quiet || status=1
 fi
