@@ -1,8 +1,10 @@
 /* At most one write in flight per item, and the others of that item behind it in log order.
  *
  * An item is (container, canonical partition key, decoded id). A write that enters is either the head of its item
- * (it may be sent) or waits behind. Different items never wait for one another here.
- * Pure. Not thread-safe: each worker owns one. The writes stay the caller's; this only links them.
+ * (it may be sent) or waits behind. Different items never wait for one another here. One probe of a hash table and no
+ * allocation a write, but when the table doubles; it shrinks again with what it holds.
+ * Pure. Not thread-safe: each worker owns one. The writes stay the caller's; this only links them by `behind`. From
+ * enter until a write has left or was withdrawn, its container, pk_text and id must not change (their bytes may move).
  */
 #ifndef WB_CONSUMER_ITEM_ORDER_H
 #define WB_CONSUMER_ITEM_ORDER_H
@@ -11,18 +13,19 @@
 
 struct wb_item_order; /* opaque */
 
-/* seed: random per process, so that nobody can choose colliding ids. */
+/* seed: random per process and secret, so that nobody can choose colliding ids. */
 struct wb_item_order *wb_item_order_new(uint64_t seed);
 /* Must be empty. */
 void wb_item_order_free(struct wb_item_order **o);
-/* Enters a write, later in the log than all entered before for its item. True: it is the head and may be sent.
- * Sets item_hash. Identity is range->container's names, pk_text and id. */
+/* Enters a WAITING write, later in the log than all entered before for its item. True: it is the head and may be sent.
+ * Sets item_hash. Identity is the container's address, pk_text and id; w->container must be set. */
 bool wb_item_order_enter(struct wb_item_order *o, struct wb_write *w) WB_MUST_USE;
 /* The head has its outcome (or goes back unsent): it leaves, and the next of its item, now head, is returned or NULL. */
 struct wb_write *wb_item_order_leave(struct wb_item_order *o, struct wb_write *head) WB_MUST_USE;
-/* Takes out all waiting (non-head) writes for which pick says true, to the end of ret, order kept; for revocation. */
-void wb_item_order_withdraw(struct wb_item_order *o, bool (*pick)(void *arg, const struct wb_write *w), void *arg,
-			    struct wb_list *ret);
+/* Takes out all waiting (non-head) writes for which pick says true, to the end of ret, each item's in log order; for
+ * revocation. Heads are left: the caller has them. pick must not use this order. */
+void wb_item_order_withdraw(
+	struct wb_item_order *o, bool (*pick)(void *arg, const struct wb_write *w), void *arg, struct wb_list *ret);
 /* Writes that wait behind a head. */
 size_t wb_item_order_waiting(const struct wb_item_order *o);
 /* Items with at least one write. */
