@@ -2,6 +2,7 @@
  *
  * 429 makes the range wait as long as the server asked; an outage makes it wait by a jittered backoff and lets one
  * request try first, so that a recovering service is not stormed. The limit of concurrency is fixed for now.
+ * Every request sent ends with exactly one of replied and failed.
  * Pure: time and randomness are arguments. Not thread-safe: the range's worker owns it.
  */
 #ifndef WB_CONSUMER_THROTTLE_H
@@ -12,21 +13,29 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* The cap is how late a recovery may be noticed: full speed is promised within 2 s of it. */
+#define WB_THROTTLE_BACKOFF_BASE_MS 50
+#define WB_THROTTLE_BACKOFF_CAP_MS  1500
+
 struct wb_throttle {
-	unsigned limit;            /* requests in flight at most */
+	unsigned limit; /* requests in flight at most */
 	unsigned in_flight;
-	int64_t not_before_ms;     /* monotonic */
-	bool outage;               /* the last whole request failed: one at a time until one succeeds */
+	bool outage;             /* the last whole request failed: one at a time until one succeeds */
+	int64_t throttled_until_ms; /* monotonic: no sending before, 429 */
+	int64_t outage_until_ms;    /* monotonic: no sending before, outage */
 	struct wb_backoff backoff;
 };
 
 /* limit > 0. */
 struct wb_throttle wb_throttle_make(unsigned limit);
 bool wb_throttle_may_send(const struct wb_throttle *t, int64_t now_ms);
+/* A request goes out; may_send was true. */
 void wb_throttle_sent(struct wb_throttle *t);
-/* A reply came with operations judged alone: throttled (at least one 429) with the longest wait asked for, or not. */
-void wb_throttle_replied(struct wb_throttle *t, bool throttled, int64_t retry_after_ms, int64_t now_ms, uint64_t random);
-/* The whole request failed as an outage. */
+/* A reply came with operations judged alone: throttled (at least one 429) with the longest wait asked for (0 or less:
+ * none, then a backoff), or not. It ends an outage. */
+void wb_throttle_replied(
+	struct wb_throttle *t, bool throttled, int64_t retry_after_ms, int64_t now_ms, uint64_t random);
+/* The whole request failed as an outage (wb_verdict's member of that name). retry_after_ms as above: a floor. */
 void wb_throttle_failed(struct wb_throttle *t, int64_t retry_after_ms, int64_t now_ms, uint64_t random);
 /* When sending may be possible again: now_ms when it is, INT64_MAX when only a reply can change it. */
 int64_t wb_throttle_next_ms(const struct wb_throttle *t, int64_t now_ms);

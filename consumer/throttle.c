@@ -1,0 +1,66 @@
+#include "consumer/throttle.h"
+
+#include <assert.h>
+
+struct wb_throttle wb_throttle_make(unsigned limit)
+{
+	assert(limit > 0);
+	return (struct wb_throttle){
+		.limit = limit,
+		.throttled_until_ms = INT64_MIN,
+		.outage_until_ms = INT64_MIN,
+		.backoff = wb_backoff_make(WB_THROTTLE_BACKOFF_BASE_MS, WB_THROTTLE_BACKOFF_CAP_MS),
+	};
+}
+
+static int64_t later(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+int64_t wb_throttle_next_ms(const struct wb_throttle *t, int64_t now_ms)
+{
+	if (t->in_flight >= (t->outage ? 1 : t->limit))
+		return INT64_MAX;
+	return later(now_ms, later(t->throttled_until_ms, t->outage_until_ms));
+}
+
+bool wb_throttle_may_send(const struct wb_throttle *t, int64_t now_ms)
+{
+	return wb_throttle_next_ms(t, now_ms) == now_ms;
+}
+
+void wb_throttle_sent(struct wb_throttle *t)
+{
+	assert(t->in_flight < t->limit);
+	t->in_flight++;
+}
+
+void wb_throttle_replied(struct wb_throttle *t, bool throttled, int64_t retry_after_ms, int64_t now_ms, uint64_t random)
+{
+	assert(t->in_flight > 0);
+	t->in_flight--;
+	t->outage = false;
+	t->outage_until_ms = INT64_MIN;
+	if (!throttled)
+		wb_backoff_reset(&t->backoff);
+	else if (retry_after_ms > 0)
+		t->throttled_until_ms = later(t->throttled_until_ms, now_ms + retry_after_ms);
+	else if (t->throttled_until_ms <= now_ms) /* several replies of one moment are one throttling */
+		t->throttled_until_ms = now_ms + wb_backoff_next_ms(&t->backoff, random, 1);
+}
+
+void wb_throttle_failed(struct wb_throttle *t, int64_t retry_after_ms, int64_t now_ms, uint64_t random)
+{
+	int64_t asked_ms = retry_after_ms > 0 ? retry_after_ms : 0;
+	bool known = t->outage && t->outage_until_ms > now_ms;
+
+	assert(t->in_flight > 0);
+	t->in_flight--;
+	/* Requests that were in flight together fail together: that is one failure, not a row of them. */
+	if (known)
+		t->outage_until_ms = later(t->outage_until_ms, now_ms + asked_ms);
+	else
+		t->outage_until_ms = now_ms + wb_backoff_next_ms(&t->backoff, random, later(asked_ms, 1));
+	t->outage = true;
+}
