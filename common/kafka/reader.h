@@ -22,13 +22,13 @@ typedef void (*wb_kafka_record_fn)(void *arg, const struct wb_kafka_record *reco
 /* since_ms: start at the first record with that timestamp or later; 0: at the earliest. Waits up to timeout_ms for the
  * topic's partitions. */
 struct wb_kafka_reader *wb_kafka_reader_new(const struct wb_kafka_options *options, const char *topic,
-					    const char *client_id, int64_t since_ms, int64_t timeout_ms,
-					    struct wb_log *log, struct wb_error *e) WB_MUST_USE;
+	const char *client_id, int64_t since_ms, int64_t timeout_ms, struct wb_log *log,
+	struct wb_error *e) WB_MUST_USE;
 void wb_kafka_reader_free(struct wb_kafka_reader **r);
 /* Hands up to max records that are there, waiting up to timeout_ms for the first; returns how many. Errors that pass
  * by themselves are waited out; ret_err (not NULL) becomes WB_EFATAL for one that does not. */
 size_t wb_kafka_reader_poll(struct wb_kafka_reader *r, size_t max, int64_t timeout_ms, wb_kafka_record_fn fn, void *arg,
-			    enum wb_err *ret_err, struct wb_error *e);
+	enum wb_err *ret_err, struct wb_error *e);
 /* Asks the cluster for the ends of all partitions as they are now and remembers them as the mark. */
 enum wb_err wb_kafka_reader_mark(struct wb_kafka_reader *r, int64_t timeout_ms, struct wb_error *e) WB_MUST_USE;
 /* Whether everything below the last mark was handed out; remaining (may be NULL): how many records are not. */

@@ -18,6 +18,6 @@ enum wb_topic_use { WB_TOPIC_WRITES = 1, WB_TOPIC_RESULTS = 2, WB_TOPIC_DEAD_LET
  * what was created or only partly checked. WB_EINVAL with a sentence that names topic, setting, value and what is
  * needed; WB_ETIMEDOUT when no broker answered. */
 enum wb_err wb_topics_check(const struct wb_kafka_options *options, unsigned uses, int64_t timeout_ms,
-			    struct wb_log *log, struct wb_error *e) WB_MUST_USE;
+	struct wb_log *log, struct wb_error *e) WB_MUST_USE;
 
 #endif
