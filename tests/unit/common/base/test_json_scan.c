@@ -386,7 +386,7 @@ static void a_text_cut_anywhere_is_refused(void **state)
 {
 	static const char text[] =
 		"{\"a\" : {\"b\":[-12.5e-3 , true,false,null,\"\\u00e9\\n\xc3\xa9\xe2\x82\xac\xf0\x9d\x84\x9e long "
-	        "enough for "
+		"enough for "
 		"several blocks\", {}, [] ]},\"id\":\"x\",\"numbers\":[12345678901234567890.12345678901234567890,0]}";
 	const char *const paths[WB_JSON_PATHS_MAX] = { "/a/b", "/id" };
 

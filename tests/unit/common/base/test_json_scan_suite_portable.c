@@ -1,0 +1,7 @@
+/* JSONTestSuite once more, for the words that take the place of SSE2 where there is none. */
+#define WB_JSON_PORTABLE
+#include "common/base/json_lex.c"
+#include "common/base/json_reader.c"
+#include "common/base/json_scan.c"
+#include "common/base/json_string.c"
+#include "tests/unit/common/base/test_json_scan_suite.c"
