@@ -1,0 +1,336 @@
+#include "producer/job_view.h"
+
+#include "common/base/clock.h"
+#include "common/base/list.h"
+#include "common/base/mem.h"
+#include "common/base/thread.h"
+#include "common/kafka/reader.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#define POLL_RECORDS    500
+#define POLL_MS         20          /* also how late a question may be noticed */
+#define MARK_TIMEOUT_MS 1000
+#define MARK_EVERY_MS   5000  /* without a question */
+#define EXPIRE_EVERY_MS 1000
+#define QUESTIONS_MAX   10000
+
+struct question {
+	struct wb_link link;
+	wb_job_view_fn fn;
+	void *arg;
+	int64_t deadline_ms;
+};
+
+struct wb_job_view {
+	struct wb_job_view_settings settings;
+	struct wb_kafka_reader *reader; /* the thread's */
+	pthread_t thread;
+	atomic_bool stopping;
+	atomic_int_least64_t lag;       /* records not read yet, as of the last mark */
+
+	pthread_mutex_t lock;           /* over what follows */
+	struct wb_job_table *table;
+	struct wb_list asked;           /* questions that came since the last mark */
+	size_t waiting;                 /* asked and marked */
+
+	/* The thread's. */
+	struct wb_list marked;          /* questions that the last mark is for */
+	bool has_mark, caught_up;
+	int64_t retry_mark_ms, next_mark_ms, expire_ms;
+	uint64_t rejected;
+	struct wb_counter *records, *invalid;
+};
+
+static void on_record(void *arg, const struct wb_kafka_record *record)
+{
+	struct wb_job_view *v = arg;
+	struct wb_error why;
+	enum wb_err err;
+
+	wb_mutex_lock(&v->lock);
+	err = wb_job_table_apply(v->table, record->partition, record->timestamp_ms, record->value, &why);
+	wb_mutex_unlock(&v->lock);
+	wb_counter_add(v->records, 1);
+	if (err == WB_OK)
+		return;
+	wb_counter_add(v->invalid, 1);
+	if (v->rejected++ == 0)
+		wb_log_warn(v->settings.log, "a record of the results topic is none; further ones are only counted",
+			WB_INT("partition", record->partition), WB_INT("offset", record->offset),
+			WB_STR("why", why.text));
+}
+
+static void answer(struct wb_job_view *v, struct wb_list *questions, enum wb_err err)
+{
+	struct wb_link *link;
+
+	while ((link = wb_list_pop(questions)) != NULL) {
+		struct question *q = WB_CONTAINER_OF(link, struct question, link);
+
+		wb_mutex_lock(&v->lock);
+		v->waiting--;
+		wb_mutex_unlock(&v->lock);
+		q->fn(q->arg, err);
+		free(q);
+	}
+}
+
+/* Questions are in the order of their deadlines. */
+static void answer_late(struct wb_job_view *v, struct wb_list *questions, int64_t now_ms)
+{
+	struct wb_list late = { 0 };
+
+	while (questions->head && WB_CONTAINER_OF(questions->head, struct question, link)->deadline_ms <= now_ms)
+		wb_list_push(&late, wb_list_pop(questions));
+	answer(v, &late, WB_ETIMEDOUT);
+}
+
+/* Those that came after the mark wait for it too, but not beyond their time. */
+static void answer_late_asked(struct wb_job_view *v, int64_t now_ms)
+{
+	struct wb_list asked = { 0 };
+
+	wb_mutex_lock(&v->lock);
+	wb_list_append(&asked, &v->asked);
+	wb_mutex_unlock(&v->lock);
+	answer_late(v, &asked, now_ms);
+	wb_mutex_lock(&v->lock);
+	wb_list_append(&asked, &v->asked);
+	wb_list_append(&v->asked, &asked);
+	wb_mutex_unlock(&v->lock);
+}
+
+/* Marks the topic's end when somebody waits for it, when nobody ever caught up, and now and then for the lag. */
+static void mark_end(struct wb_job_view *v, int64_t now_ms)
+{
+	struct wb_list asked = { 0 };
+	struct wb_error why;
+
+	if (v->has_mark || now_ms < v->retry_mark_ms)
+		return;
+	wb_mutex_lock(&v->lock);
+	wb_list_append(&asked, &v->asked);
+	wb_mutex_unlock(&v->lock);
+	wb_list_append(&v->marked, &asked);
+	if (!v->marked.head && v->caught_up && now_ms < v->next_mark_ms)
+		return;
+	if (wb_kafka_reader_mark(v->reader, MARK_TIMEOUT_MS, &why) == WB_OK) {
+		v->has_mark = true;
+		v->next_mark_ms = now_ms + MARK_EVERY_MS;
+		return;
+	}
+	wb_log_debug(v->settings.log, "the end of the results topic is not known now", WB_STR("why", why.text));
+	v->retry_mark_ms = now_ms + 100;
+}
+
+static void check_mark(struct wb_job_view *v)
+{
+	int64_t remaining = 0;
+
+	if (!v->has_mark)
+		return;
+	if (!wb_kafka_reader_reached(v->reader, &remaining)) {
+		atomic_store(&v->lag, remaining);
+		return;
+	}
+	atomic_store(&v->lag, 0);
+	v->has_mark = false;
+	if (!v->caught_up) {
+		v->caught_up = true;
+		wb_health_set(v->settings.health, "view", true, "");
+		wb_log_info(
+			v->settings.log, "job view has caught up", WB_STR("topic", v->settings.kafka->topic_results));
+	}
+	answer(v, &v->marked, WB_OK);
+}
+
+static void expire(struct wb_job_view *v, int64_t now_ms)
+{
+	if (now_ms < v->expire_ms)
+		return;
+	v->expire_ms = now_ms + EXPIRE_EVERY_MS;
+	wb_mutex_lock(&v->lock);
+	wb_job_table_expire(v->table, wb_clock_wall_ms(), v->caught_up);
+	wb_mutex_unlock(&v->lock);
+}
+
+static bool read_some(struct wb_job_view *v)
+{
+	enum wb_err err = WB_OK;
+	struct wb_error why;
+
+	(void)wb_kafka_reader_poll(v->reader, POLL_RECORDS, POLL_MS, on_record, v, &err, &why);
+	if (err != WB_EFATAL)
+		return true;
+	wb_log_error(v->settings.log, "the results topic cannot be read any more", WB_STR("why", why.text));
+	wb_health_set(v->settings.health, "view", false, why.text);
+	wb_lifecycle_stop(v->settings.lifecycle, 1, "the results topic cannot be read any more");
+	return false;
+}
+
+static void *run(void *arg)
+{
+	struct wb_job_view *v = arg;
+	struct wb_list asked = { 0 };
+	bool good = true;
+
+	while (!atomic_load(&v->stopping)) {
+		int64_t now_ms = wb_clock_mono_ms();
+
+		mark_end(v, now_ms);
+		if (good)
+			good = read_some(v);
+		else
+			(void)wb_lifecycle_wait(v->settings.lifecycle, POLL_MS);
+		check_mark(v);
+		now_ms = wb_clock_mono_ms();
+		answer_late(v, &v->marked, now_ms);
+		answer_late_asked(v, now_ms);
+		expire(v, now_ms);
+	}
+	wb_mutex_lock(&v->lock);
+	wb_list_append(&asked, &v->asked);
+	wb_mutex_unlock(&v->lock);
+	answer(v, &v->marked, WB_ECLOSED);
+	answer(v, &asked, WB_ECLOSED);
+	return NULL;
+}
+
+static double lag_value(void *arg)
+{
+	struct wb_job_view *v = arg;
+
+	return (double)atomic_load(&v->lag);
+}
+
+static struct wb_job_counts counts(struct wb_job_view *v)
+{
+	struct wb_job_counts now;
+
+	wb_mutex_lock(&v->lock);
+	now = wb_job_table_counts(v->table);
+	wb_mutex_unlock(&v->lock);
+	return now;
+}
+
+static double unfinished_value(void *arg)
+{
+	return (double)counts(arg).unfinished;
+}
+
+static double finished_value(void *arg)
+{
+	return (double)counts(arg).finished;
+}
+
+static double awaited_value(void *arg)
+{
+	return (double)counts(arg).awaited;
+}
+
+static void register_metrics(struct wb_job_view *v, struct wb_metrics *m)
+{
+	static const char jobs_help[] = "Jobs in the view; awaited ones have outcomes, but no accepted record yet";
+
+	v->records = wb_metrics_counter(
+		m, "writebehind_view_records_total", "Records of the results topic that were read", "");
+	v->invalid = wb_metrics_counter(
+		m, "writebehind_view_invalid_records_total", "Records of the results topic that are none", "");
+	wb_metrics_gauge_fn(m, "writebehind_view_lag_records",
+		"Records of the results topic that were not read yet when its end was last asked for", "", lag_value,
+		v);
+	wb_metrics_gauge_fn(m, "writebehind_view_jobs", jobs_help, "state=\"unfinished\"", unfinished_value, v);
+	wb_metrics_gauge_fn(m, "writebehind_view_jobs", jobs_help, "state=\"finished\"", finished_value, v);
+	wb_metrics_gauge_fn(m, "writebehind_view_jobs", jobs_help, "state=\"awaited\"", awaited_value, v);
+}
+
+struct wb_job_view *wb_job_view_new(const struct wb_job_view_settings *settings, struct wb_error *e)
+{
+	struct wb_job_view *v;
+	struct wb_kafka_reader *reader = wb_kafka_reader_new(settings->kafka, settings->kafka->topic_results,
+		settings->client_id, 0, settings->startup_timeout_ms, settings->log, e);
+
+	if (!reader)
+		return NULL;
+	v = wb_xcalloc(1, sizeof *v);
+	v->settings = *settings;
+	v->reader = reader;
+	v->table = wb_job_table_new(&settings->limits);
+	wb_mutex_init(&v->lock);
+	register_metrics(v, settings->metrics);
+	wb_health_set(settings->health, "view", false, "the results topic is being read");
+	v->thread = wb_thread_start("job-view", run, v);
+	return v;
+}
+
+void wb_job_view_free(struct wb_job_view **view)
+{
+	struct wb_job_view *v = *view;
+
+	*view = NULL;
+	if (!v)
+		return;
+	atomic_store(&v->stopping, true);
+	wb_thread_join(v->thread);
+	wb_kafka_reader_free(&v->reader);
+	wb_job_table_free(&v->table);
+	wb_mutex_release(&v->lock);
+	free(v);
+}
+
+bool wb_job_view_find(struct wb_job_view *v, struct wb_slice id, wb_job_info_fn fn, void *arg)
+{
+	struct wb_job_info info;
+	bool found;
+
+	wb_mutex_lock(&v->lock);
+	found = wb_job_table_find(v->table, id, &info);
+	if (found)
+		fn(arg, &info);
+	wb_mutex_unlock(&v->lock);
+	return found;
+}
+
+void wb_job_view_list(struct wb_job_view *v, unsigned statuses, size_t limit, wb_job_info_fn fn, void *arg)
+{
+	wb_mutex_lock(&v->lock);
+	wb_job_table_list(v->table, statuses, limit, fn, arg);
+	wb_mutex_unlock(&v->lock);
+}
+
+struct wb_job_totals wb_job_view_totals(struct wb_job_view *v)
+{
+	struct wb_job_totals totals;
+
+	wb_mutex_lock(&v->lock);
+	totals = wb_job_table_totals(v->table);
+	wb_mutex_unlock(&v->lock);
+	return totals;
+}
+
+bool wb_job_view_full(struct wb_job_view *v)
+{
+	return counts(v).unfinished >= v->settings.limits.max;
+}
+
+enum wb_err wb_job_view_catch_up(struct wb_job_view *v, wb_job_view_fn fn, void *arg)
+{
+	struct question *q = wb_xcalloc(1, sizeof *q);
+	bool full;
+
+	q->fn = fn;
+	q->arg = arg;
+	q->deadline_ms = wb_clock_mono_ms() + v->settings.catch_up_timeout_ms;
+	wb_mutex_lock(&v->lock);
+	full = v->waiting >= QUESTIONS_MAX || atomic_load(&v->stopping);
+	if (!full) {
+		v->waiting++;
+		wb_list_push(&v->asked, &q->link);
+	}
+	wb_mutex_unlock(&v->lock);
+	if (full)
+		free(q);
+	return full ? WB_EFULL : WB_OK;
+}

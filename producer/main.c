@@ -1,0 +1,248 @@
+/* writebehind-producer: takes batches of writes over HTTP. Options, parts in their order, and their end. */
+#include "common/base/clock.h"
+#include "common/base/health.h"
+#include "common/base/lifecycle.h"
+#include "common/base/log.h"
+#include "common/base/metrics.h"
+#include "common/base/version.h"
+#include "common/http/admin.h"
+#include "common/http/server.h"
+#include "common/kafka/producer.h"
+#include "common/kafka/topics.h"
+#include "producer/api.h"
+#include "producer/job_view.h"
+#include "producer/options.h"
+#include "producer/publisher.h"
+
+#include <stdio.h>
+#include <time.h>
+
+#define PROGRAM         "writebehind-producer"
+#define HEALTH_EVERY_MS 500
+
+extern char **environ;
+
+struct service {
+	struct wb_producer_config config;
+	struct wb_lifecycle *lifecycle;
+	struct wb_log *log;
+	struct wb_metrics *metrics;
+	struct wb_health *health;
+	struct wb_admin admin;
+	struct wb_request_rules rules;
+	struct wb_kafka_producer *kafka;
+	struct wb_publisher *publisher;
+	struct wb_job_view *view;
+	struct wb_api *api;
+	struct wb_http_server *server;
+};
+
+static enum wb_err start_kafka(struct service *s, struct wb_error *e)
+{
+	const struct wb_producer_config *c = &s->config;
+	const struct wb_kafka_producer_settings kafka = {
+		.client_id = PROGRAM,
+		.linger_ms = c->linger_ms,
+		.delivery_timeout_ms = c->intake.publish_timeout_ms,
+		.queue_bytes = c->memory_budget_bytes / 4,
+	};
+	struct wb_publisher_settings publisher = {
+		.topic_writes = c->kafka.topic_writes,
+		.topic_results = c->kafka.topic_results,
+		.timeout_ms = c->intake.publish_timeout_ms,
+		.metrics = s->metrics,
+	};
+	int32_t writes_partitions;
+	enum wb_err err;
+
+	err = wb_topics_check(&c->kafka, WB_TOPIC_WRITES | WB_TOPIC_RESULTS, c->startup_timeout_ms, s->log, e);
+	if (err != WB_OK)
+		return err;
+	s->kafka = wb_kafka_producer_new(&c->kafka, &kafka, s->log, e);
+	if (!s->kafka)
+		return WB_EFATAL;
+	/* Asked for both, so that the first request does not wait for metadata. */
+	err = wb_kafka_producer_partitions(
+		s->kafka, c->kafka.topic_writes, c->startup_timeout_ms, &writes_partitions, e);
+	if (err == WB_OK)
+		err = wb_kafka_producer_partitions(
+			s->kafka, c->kafka.topic_results, c->startup_timeout_ms, &publisher.results_partitions, e);
+	if (err != WB_OK)
+		return err;
+	publisher.kafka = s->kafka;
+	s->publisher = wb_publisher_new(&publisher);
+	return WB_OK;
+}
+
+static enum wb_err start_view(struct service *s, struct wb_error *e)
+{
+	const struct wb_producer_config *c = &s->config;
+	const struct wb_job_view_settings view = {
+		.kafka = &c->kafka,
+		.client_id = PROGRAM "-view",
+		.limits = { .retention_ms = c->jobs.retention_ms,
+			.unaccepted_ms = c->jobs.unaccepted_ms,
+			.max = (size_t)c->jobs.max },
+		.startup_timeout_ms = c->startup_timeout_ms,
+		.catch_up_timeout_ms = c->jobs.read_timeout_ms,
+		.metrics = s->metrics,
+		.health = s->health,
+		.lifecycle = s->lifecycle,
+		.log = s->log,
+	};
+
+	s->view = wb_job_view_new(&view, e);
+	return s->view ? WB_OK : WB_EFATAL;
+}
+
+static enum wb_err start_http(struct service *s, struct wb_error *e)
+{
+	const struct wb_producer_config *c = &s->config;
+	const struct wb_api_settings api = {
+		.publisher = s->publisher,
+		.view = s->view,
+		.rules = s->rules,
+		.max_body_bytes = (size_t)c->http.max_body_bytes,
+		.max_requests = (size_t)c->http.max_requests,
+		.batch_budget_bytes = (size_t)c->memory_budget_bytes / 4,
+		.metrics = s->metrics,
+	};
+	struct wb_http_route routes[WB_ADMIN_ROUTES + WB_API_ROUTES];
+	const struct wb_http_settings http = {
+		.listen = c->http.listen,
+		.routes = routes,
+		.route_count = WB_ARRAY_LEN(routes),
+		.threads = (unsigned)c->http.threads,
+		.max_connections = (unsigned)c->http.max_connections,
+		.idle_timeout_ms = c->http.idle_timeout_ms,
+		.body_budget_bytes = c->memory_budget_bytes / 2,
+		.server_name = PROGRAM "/" WB_VERSION,
+		.metrics = s->metrics,
+		.log = s->log,
+	};
+
+	s->api = wb_api_new(&api);
+	s->admin = (struct wb_admin){ PROGRAM, s->health, s->lifecycle, s->metrics };
+	wb_admin_routes(&s->admin, routes);
+	wb_api_routes(s->api, routes + WB_ADMIN_ROUTES);
+	s->server = wb_http_server_new(&http, e);
+	return s->server ? WB_OK : WB_EFATAL;
+}
+
+static void check_kafka(struct service *s)
+{
+	struct wb_error why = { "" };
+	bool up = wb_kafka_producer_up(s->kafka, &why);
+
+	wb_health_set(s->health, "kafka", up, why.text);
+}
+
+static enum wb_err start(struct service *s, struct wb_error *e)
+{
+	enum wb_err err = start_kafka(s, e);
+
+	if (err == WB_OK)
+		err = start_view(s, e);
+	if (err == WB_OK)
+		err = start_http(s, e);
+	if (err != WB_OK)
+		return err;
+	check_kafka(s);
+	wb_lifecycle_running(s->lifecycle);
+	wb_log_info(s->log, "listening", WB_STR("address", wb_http_server_address(s->server)),
+		WB_STR("version", WB_VERSION));
+	return WB_OK;
+}
+
+/* Requests in flight get their answers before anything that they need is taken down. */
+static void stop(struct service *s)
+{
+	int64_t deadline_ms = wb_clock_mono_ms() + s->config.shutdown_timeout_ms, left_ms;
+
+	if (s->server) {
+		wb_http_server_quiesce(s->server);
+		while (wb_http_server_pending(s->server) && wb_clock_mono_ms() < deadline_ms) {
+			const struct timespec pause = { .tv_nsec = 10 * 1000 * 1000 };
+
+			(void)nanosleep(&pause, NULL); /* woken early is fine */
+		}
+	}
+	if (s->publisher)
+		wb_publisher_stop(s->publisher);
+	left_ms = deadline_ms - wb_clock_mono_ms();
+	if (s->kafka)
+		wb_kafka_producer_free(&s->kafka, left_ms > 0 ? left_ms : 0);
+	wb_job_view_free(&s->view);
+	wb_http_server_free(&s->server);
+	wb_api_free(&s->api);
+	wb_publisher_free(&s->publisher);
+}
+
+static void serve(struct service *s)
+{
+	while (wb_lifecycle_wait(s->lifecycle, HEALTH_EVERY_MS) == WB_RUNNING)
+		check_kafka(s);
+}
+
+static int run(struct service *s)
+{
+	struct wb_error why;
+	int code;
+
+	s->metrics = wb_metrics_new();
+	s->health = wb_health_new();
+	wb_admin_process_metrics(s->metrics, PROGRAM);
+	wb_health_set(s->health, "kafka", false, "not asked yet");
+	if (start(s, &why) != WB_OK) {
+		wb_log_error(s->log, "cannot start", WB_STR("why", why.text));
+		wb_lifecycle_stop(s->lifecycle, 1, "cannot start");
+	}
+	serve(s);
+	code = wb_lifecycle_exit_code(s->lifecycle);
+	wb_lifecycle_reason(s->lifecycle, &why);
+	wb_log_info(s->log, "stopping", WB_STR("reason", why.text));
+	stop(s);
+	wb_lifecycle_stopped(s->lifecycle);
+	wb_log_info(s->log, "stopped", WB_INT("code", code));
+	wb_health_free(&s->health);
+	wb_metrics_free(&s->metrics);
+	return code;
+}
+
+/* What the options decide before anything runs. */
+static enum wb_err configure(struct service *s, struct wb_error *e)
+{
+	enum wb_err err = wb_producer_config_check(&s->config, e);
+
+	if (err == WB_OK)
+		err = wb_partition_key_paths(s->config.intake.partition_key, &s->rules.paths, e);
+	s->rules.max_operations = (size_t)s->config.http.max_operations;
+	s->rules.record_bytes_max = wb_record_bytes_max(&s->config.kafka);
+	return err;
+}
+
+int main(int argc, char **argv)
+{
+	struct service s = { 0 };
+	struct wb_error why;
+	enum wb_options_result parsed = wb_options_parse(
+		&wb_producer_options, argc, argv, environ, &s.config, NULL, NULL, &why);
+	int code = 0;
+
+	if (parsed == WB_OPTIONS_RUN && configure(&s, &why) != WB_OK)
+		parsed = WB_OPTIONS_BAD;
+	if (parsed == WB_OPTIONS_BAD) {
+		(void)fprintf(stderr, PROGRAM ": %s\n", why.text);
+		code = 2;
+	} else if (parsed == WB_OPTIONS_RUN) {
+		s.lifecycle = wb_lifecycle_new();
+		s.log = wb_log_new(
+			PROGRAM, 2, (enum wb_log_level)s.config.log.level, (enum wb_log_format)s.config.log.format);
+		code = run(&s);
+		wb_log_free(&s.log);
+		wb_lifecycle_free(&s.lifecycle);
+	}
+	wb_json_paths_release(&s.rules.paths);
+	wb_options_release(&wb_producer_options, &s.config);
+	return code;
+}

@@ -1,0 +1,73 @@
+/* The options of writebehind-producer and of writebehind-publish.
+ *
+ * Not thread-safe; filled once at start, read-only after. See common/base/options.h for sources and rules.
+ */
+#ifndef WB_PRODUCER_OPTIONS_H
+#define WB_PRODUCER_OPTIONS_H
+
+#include "common/base/json_scan.h"
+#include "common/base/options.h"
+#include "common/kafka/options.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What both programs ask of a document before it is published. */
+struct wb_intake_options {
+	char *partition_key;        /* cosmos.partition.key: paths with commas between them; NULL: not looked at */
+	int64_t publish_timeout_ms; /* publish.timeout.ms */
+};
+
+/* What both programs say while they run. */
+struct wb_log_options {
+	int level;  /* enum wb_log_level */
+	int format; /* enum wb_log_format */
+};
+
+struct wb_http_options {
+	char *listen;
+	int64_t threads, max_connections, idle_timeout_ms;
+	int64_t max_body_bytes, max_operations, max_requests;
+};
+
+struct wb_jobs_options {
+	int64_t retention_ms, unaccepted_ms, max, read_timeout_ms;
+};
+
+struct wb_producer_config {
+	struct wb_kafka_options kafka;
+	struct wb_intake_options intake;
+	struct wb_http_options http;
+	struct wb_jobs_options jobs;
+	struct wb_log_options log;
+	int64_t linger_ms;
+	int64_t memory_budget_bytes;
+	int64_t startup_timeout_ms, shutdown_timeout_ms;
+};
+
+struct wb_publish_config {
+	struct wb_kafka_options kafka;
+	struct wb_intake_options intake;
+	struct wb_log_options log;
+	int64_t linger_ms;
+	int64_t memory_budget_bytes;
+	int64_t startup_timeout_ms;
+	/* flags */
+	const char *database, *container, *op, *format;
+	bool unchecked, untracked, wait, json, quiet;
+};
+
+extern const struct wb_option_table wb_producer_options;
+extern const struct wb_option_table wb_publish_options;
+
+/* Checks what no single row can: that a body fits into the memory budget. WB_EINVAL with a sentence that names the
+ * keys. */
+enum wb_err wb_producer_config_check(const struct wb_producer_config *c, struct wb_error *e) WB_MUST_USE;
+
+/* Splits cosmos.partition.key into paths (to be released). text may be NULL: no paths. WB_EINVAL with a sentence. */
+enum wb_err wb_partition_key_paths(const char *text, struct wb_json_paths *ret, struct wb_error *e) WB_MUST_USE;
+
+/* The largest record that the producer may send: kafka.message.max.bytes, or the default of common/kafka. */
+size_t wb_record_bytes_max(const struct wb_kafka_options *kafka);
+
+#endif

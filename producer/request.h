@@ -1,0 +1,56 @@
+/* From a request's body to its writes: the three JSON shapes and NDJSON, validated whole in one pass.
+ *
+ * Nothing is copied but decoded strings with escapes; a batch's slices point into the body. What is refused carries
+ * the index of the write (for NDJSON the line, from 1), a word of the reason vocabulary and a sentence.
+ * Pure. Not thread-safe: one owner.
+ */
+#ifndef WB_PRODUCER_REQUEST_H
+#define WB_PRODUCER_REQUEST_H
+
+#include "common/base/error.h"
+#include "common/base/json_scan.h"
+#include "common/contract/reason.h"
+#include "producer/batch.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum wb_body_format { WB_BODY_JSON, WB_BODY_NDJSON };
+
+struct wb_request_rules {
+	struct wb_json_paths paths; /* cosmos.partition.key; count 0: not looked at */
+	size_t max_operations;
+	size_t record_bytes_max;
+};
+
+/* From the query: what holds where the body says nothing. */
+struct wb_request_defaults {
+	enum wb_op op;
+	struct wb_slice database, container;
+};
+
+/* Why a request was refused; the words are public (docs/HTTP.md). */
+struct wb_request_error {
+	unsigned status;       /* 400, 413 or 503 */
+	const char *code;      /* a literal */
+	int64_t index;         /* of the write, or the line of NDJSON; -1: of the request as a whole */
+	enum wb_reason reason; /* with code invalid-document or document-too-large, else NONE */
+	struct wb_error detail;
+};
+
+/* Reads "application/json" and "application/x-ndjson", with charset=utf-8 at most; false for anything else. */
+bool wb_request_format(struct wb_slice content_type, enum wb_body_format *ret) WB_MUST_USE;
+
+/* Reads ?op=. False, with *ret filled, for a word that is no operation or one that is not taken. */
+bool wb_request_op(struct wb_slice word, enum wb_op *ret_op, struct wb_request_error *ret) WB_MUST_USE;
+
+/* Whether a name can be a database's or a container's: 1 to 255 bytes, none of / \ ? #, no control bytes, no space
+ * at the end (the rules of Cosmos DB's resource names). */
+bool wb_request_name_valid(struct wb_slice name) WB_MUST_USE;
+
+/* Fills batch (empty, from wb_batch_init with max_operations). True when every write may be published; else *ret says
+ * why, and batch is to be released as it is. */
+bool wb_request_parse(struct wb_slice body, enum wb_body_format format, const struct wb_request_rules *rules,
+	const struct wb_request_defaults *defaults, struct wb_batch *batch, struct wb_request_error *ret) WB_MUST_USE;
+
+#endif
