@@ -15,6 +15,7 @@ struct wb_problem {
 	int64_t index;         /* of the offending document or line, -1: none */
 	const char *reason;    /* word of the reason vocabulary for that document, NULL: none */
 	int64_t retry_after_s; /* > 0 sends Retry-After */
+	const char *allow;     /* the Allow header of a 405; NULL: none */
 };
 
 void wb_problem_respond(struct wb_http_request *r, const struct wb_problem *problem);

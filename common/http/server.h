@@ -2,9 +2,9 @@
  *
  * libmicrohttpd stays behind this header. Bodies are gathered up to a limit per route, and all bodies together up to
  * one budget (503 with Retry-After beyond it). A handler gets the whole request and must answer it exactly once,
- * with wb_http_respond, now or later; the connection waits without holding a thread. Gzip bodies are inflated against the
- * same limit (Content-Encoding: gzip; another encoding is 415).
- * Answers of the server itself (404, 405 with Allow, 411, 413, 415, 503) are problem details too.
+ * with wb_http_respond, now or later; the connection waits without holding a thread. A Content-Encoding other than
+ * identity is 415.
+ * Answers of the server itself (400, 404, 405 with Allow, 413, 415, 503) are problem details too.
  * Thread-safe: wb_http_respond from any thread; new and free from one.
  */
 #ifndef WB_COMMON_HTTP_SERVER_H
@@ -53,9 +53,9 @@ struct wb_http_server *wb_http_server_new(const struct wb_http_settings *setting
 const char *wb_http_server_address(const struct wb_http_server *s);
 /* Accepts no further connections and answers new requests on old ones with 503 and Connection: close. */
 void wb_http_server_quiesce(struct wb_http_server *s);
-/* Requests that have no answer yet. */
+/* Requests that have no answer yet, or whose answer is not sent yet. */
 size_t wb_http_server_pending(struct wb_http_server *s);
-/* Stops. Every request must have been answered. */
+/* Stops; answers that are not sent yet are cut off. Every request must have been answered. */
 void wb_http_server_free(struct wb_http_server **s);
 
 /* Of a request, valid until it is answered. Names of headers are compared without case; absent: {NULL,0}. */
