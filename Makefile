@@ -115,9 +115,8 @@ system: all
 lint: fmt-check ## layers, fences, headers, function sizes, generated pages, compose files
 	@sh tests/lint/run.sh $(OUT)
 
-C_FILES = $(shell git ls-files '*.c' '*.h')
 fmt: ## format the C sources
-	clang-format -i $(C_FILES)
+	@sh tests/lint/format.sh --fix
 fmt-check:
 	@sh tests/lint/format.sh
 

@@ -88,7 +88,7 @@ static double cpu_seconds(void *arg)
 	if (getrusage(RUSAGE_SELF, &u) != 0)
 		return 0;
 	return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
-	       (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
+		(double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
 }
 
 static double open_files(void *arg)
@@ -113,7 +113,7 @@ void wb_admin_process_metrics(struct wb_metrics *metrics, const char *program)
 	wb_metrics_gauge_fn(metrics, "process_cpu_seconds_total", "User and system CPU time", "", cpu_seconds, NULL);
 	wb_metrics_gauge_fn(metrics, "process_open_fds", "Open file descriptors", "", open_files, NULL);
 	wb_gauge_set(wb_metrics_gauge(metrics, "process_start_time_seconds", "Start of the process, Unix time", ""),
-		     (double)wb_clock_wall_ms() / 1000);
+		(double)wb_clock_wall_ms() / 1000);
 	(void)snprintf(labels, sizeof labels, "program=\"%s\",version=\"%s\"", program, WB_VERSION);
 	wb_gauge_set(wb_metrics_gauge(metrics, "writebehind_build_info", "1, with the version as label", labels), 1);
 }

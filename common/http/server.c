@@ -10,6 +10,7 @@
 #include <microhttpd.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +18,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define URI_MAX 8192
+#define URI_MAX           8192
 #define CONNECTION_MEMORY (64 * 1024)
 
 struct wb_http_server {
@@ -42,7 +43,7 @@ enum phase { PHASE_READING, PHASE_HANDLING, PHASE_SUSPENDED, PHASE_ANSWERED };
 struct wb_http_request {
 	struct wb_http_server *server;
 	struct MHD_Connection *connection;
-	char *uri;                         /* as sent */
+	char *uri;			 /* as sent */
 	struct wb_slice path;              /* into uri */
 	struct wb_slice method;
 	const struct wb_http_route *route; /* NULL: none */
@@ -53,7 +54,7 @@ struct wb_http_request {
 	size_t charged;
 	int64_t started_us;
 	_Atomic int phase;
-	bool handled;                      /* counted in unfinished */
+	bool handled;		      /* counted in unfinished */
 	struct wb_problem refusal;         /* code NULL: none so far */
 	struct MHD_Response *response;
 	unsigned status;
@@ -88,7 +89,7 @@ struct wb_slice wb_http_query(const struct wb_http_request *r, const char *name)
 	size_t len = 0;
 
 	if (MHD_lookup_connection_value_n(r->connection, MHD_GET_ARGUMENT_KIND, name, strlen(name), &value, &len) ==
-	    MHD_NO)
+		MHD_NO)
 		return (struct wb_slice){ NULL, 0 };
 	return value ? wb_slice(value, len) : wb_slice("", 0);
 }
@@ -108,8 +109,8 @@ struct query_visit {
 	void *arg;
 };
 
-static enum MHD_Result visit_query(void *arg, enum MHD_ValueKind kind, const char *name, size_t name_len,
-				   const char *value, size_t value_len)
+static enum MHD_Result visit_query(
+	void *arg, enum MHD_ValueKind kind, const char *name, size_t name_len, const char *value, size_t value_len)
 {
 	struct query_visit *visit = arg;
 
@@ -118,8 +119,8 @@ static enum MHD_Result visit_query(void *arg, enum MHD_ValueKind kind, const cha
 	return MHD_YES;
 }
 
-void wb_http_each_query(const struct wb_http_request *r, void (*fn)(void *arg, struct wb_slice name, struct wb_slice value),
-			void *arg)
+void wb_http_each_query(
+	const struct wb_http_request *r, void (*fn)(void *arg, struct wb_slice name, struct wb_slice value), void *arg)
 {
 	struct query_visit visit = { fn, arg };
 
@@ -128,7 +129,7 @@ void wb_http_each_query(const struct wb_http_request *r, void (*fn)(void *arg, s
 
 /* The party that sees the other one's mark makes the connection go on: see enum phase. */
 static void answer(struct wb_http_request *r, unsigned status, struct MHD_Response *response, const char *content_type,
-		   const struct wb_http_response_header *headers)
+	const struct wb_http_response_header *headers)
 {
 	struct wb_http_server *s = r->server;
 	struct MHD_Connection *connection = r->connection;
@@ -159,7 +160,7 @@ static struct MHD_Response *must(struct MHD_Response *response)
 }
 
 void wb_http_respond(struct wb_http_request *r, unsigned status, const char *content_type, struct wb_slice body,
-		     const struct wb_http_response_header *headers)
+	const struct wb_http_response_header *headers)
 {
 	struct MHD_Response *response = must(
 		MHD_create_response_from_buffer(body.len, (void *)(uintptr_t)body.data, MHD_RESPMEM_MUST_COPY));
@@ -168,13 +169,13 @@ void wb_http_respond(struct wb_http_request *r, unsigned status, const char *con
 }
 
 void wb_http_respond_buf(struct wb_http_request *r, unsigned status, const char *content_type, struct wb_buf *body,
-			 const struct wb_http_response_header *headers)
+	const struct wb_http_response_header *headers)
 {
 	size_t len;
 	char *data = wb_buf_take(body, &len);
 
 	answer(r, status, must(MHD_create_response_from_buffer(len, data, MHD_RESPMEM_MUST_FREE)), content_type,
-	       headers);
+		headers);
 }
 
 /* ---- from the first line of a request to its handler */
@@ -195,16 +196,18 @@ static void *begin_request(void *arg, const char *uri, struct MHD_Connection *co
 	return r;
 }
 
-static void refuse(struct wb_http_request *r, unsigned status, const char *code, const char *detail, int64_t retry_after_s)
+static void refuse(
+	struct wb_http_request *r, unsigned status, const char *code, const char *detail, int64_t retry_after_s)
 {
-	r->refusal = (struct wb_problem){ .status = status, .code = code, .detail = detail, .index = -1,
-					  .retry_after_s = retry_after_s };
+	r->refusal = (struct wb_problem){
+		.status = status, .code = code, .detail = detail, .index = -1, .retry_after_s = retry_after_s
+	};
 }
 
 static bool method_fits(const struct wb_http_route *route, struct wb_slice method)
 {
 	return wb_slice_eq_cstr(method, route->method) ||
-	       (wb_slice_eq_cstr(method, "HEAD") && strcmp(route->method, "GET") == 0);
+		(wb_slice_eq_cstr(method, "HEAD") && strcmp(route->method, "GET") == 0);
 }
 
 /* An exact route wins over a pattern, so those are tried first. */
@@ -219,7 +222,7 @@ static void find_route(struct wb_http_request *r)
 			struct wb_slice pattern = wb_slice_cstr(route->path);
 
 			if (exact != (strpbrk(route->path, "{*") == NULL) ||
-			    !wb_route_match(pattern, r->path, &r->match))
+				!wb_route_match(pattern, r->path, &r->match))
 				continue;
 			path_known = true;
 			if (method_fits(route, r->method))
@@ -227,8 +230,8 @@ static void find_route(struct wb_http_request *r)
 		}
 	}
 	if (!r->route && path_known)
-		refuse(r, 405, "method-not-allowed", "this path does not take that method; Allow names those that it takes",
-		       0);
+		refuse(r, 405, "method-not-allowed",
+			"this path does not take that method; Allow names those that it takes", 0);
 	else if (!r->route)
 		refuse(r, 404, "no-such-path", "there is nothing at this path", 0);
 }
@@ -347,7 +350,7 @@ static enum MHD_Result handle(struct wb_http_request *r)
 }
 
 static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, const char *url, const char *method,
-				  const char *version, const char *data, size_t *len, void **context)
+	const char *version, const char *data, size_t *len, void **context)
 {
 	struct wb_http_request *r = *context;
 
@@ -387,19 +390,19 @@ static void count_request(const struct wb_http_request *r)
 	if (!r->server->metrics || !r->handled)
 		return;
 	(void)snprintf(labels, sizeof labels, "route=\"%s\",method=\"%s\",status=\"%u\"", path,
-		       r->route ? r->route->method : "other", r->status);
-	wb_counter_add(wb_metrics_counter(r->server->metrics, "writebehind_http_requests_total", "HTTP requests answered",
-					  labels),
-		       1);
+		r->route ? r->route->method : "other", r->status);
+	wb_counter_add(wb_metrics_counter(
+			       r->server->metrics, "writebehind_http_requests_total", "HTTP requests answered", labels),
+		1);
 	(void)snprintf(labels, sizeof labels, "route=\"%s\"", path);
 	wb_histogram_observe(wb_metrics_histogram(r->server->metrics, "writebehind_http_request_seconds",
-						  "Time from a request's first line to the end of its answer", labels,
-						  bounds, WB_ARRAY_LEN(bounds)),
-			     (double)(wb_clock_mono_us() - r->started_us) / 1e6);
+				     "Time from a request's first line to the end of its answer", labels, bounds,
+				     WB_ARRAY_LEN(bounds)),
+		(double)(wb_clock_mono_us() - r->started_us) / 1e6);
 }
 
-static void on_completed(void *arg, struct MHD_Connection *connection, void **context,
-			 enum MHD_RequestTerminationCode code)
+static void on_completed(
+	void *arg, struct MHD_Connection *connection, void **context, enum MHD_RequestTerminationCode code)
 {
 	struct wb_http_request *r = *context;
 
@@ -452,7 +455,7 @@ static void note_address(struct wb_http_server *s, int fd)
 
 	if (getsockname(fd, (struct sockaddr *)&bound, &len) == 0)
 		(void)getnameinfo((struct sockaddr *)&bound, len, host, sizeof host, port, sizeof port,
-				  NI_NUMERICHOST | NI_NUMERICSERV);
+			NI_NUMERICHOST | NI_NUMERICSERV);
 	(void)snprintf(s->address, sizeof s->address, strchr(host, ':') ? "[%s]:%s" : "%s:%s", host, port);
 }
 
@@ -465,7 +468,7 @@ static int open_socket(struct wb_http_server *s, const char *listen_text, struct
 
 	if (snprintf(text, sizeof text, "%s", listen_text) >= (int)sizeof text || !split_listen(text, &host, &port)) {
 		(void)wb_error_set(e, WB_EINVAL, "%s: not an address to listen on; it must be HOST:PORT or [IPv6]:PORT",
-				   listen_text);
+			listen_text);
 		return -1;
 	}
 	problem = getaddrinfo(host, port, &hints, &found);
@@ -475,7 +478,7 @@ static int open_socket(struct wb_http_server *s, const char *listen_text, struct
 	}
 	fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) != 0 ||
-	    bind(fd, found->ai_addr, found->ai_addrlen) != 0 || listen(fd, SOMAXCONN) != 0) {
+		bind(fd, found->ai_addr, found->ai_addrlen) != 0 || listen(fd, SOMAXCONN) != 0) {
 		(void)wb_error_set(e, WB_EIO, "cannot listen on %s: %s", listen_text, strerror(errno));
 		if (fd >= 0)
 			(void)close(fd);
@@ -510,9 +513,9 @@ static struct MHD_Daemon *start_daemon(struct wb_http_server *s, const struct wb
 		{ MHD_OPTION_END, 0, NULL },
 	};
 
-	return MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC |
-					MHD_USE_ERROR_LOG,
-				0, NULL, NULL, on_request, s, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
+	return MHD_start_daemon(
+		MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, NULL,
+		NULL, on_request, s, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
 }
 
 struct wb_http_server *wb_http_server_new(const struct wb_http_settings *settings, struct wb_error *e)
@@ -566,6 +569,9 @@ void wb_http_server_free(struct wb_http_server **s)
 {
 	if (!*s)
 		return;
+	/* A client may have its answer while the thread that gave it is still on its way out of answer(). */
+	while (atomic_load(&(*s)->answering) > 0)
+		(void)sched_yield();
 	if ((*s)->daemon)
 		MHD_stop_daemon((*s)->daemon);
 	free((*s)->routes);

@@ -23,7 +23,7 @@ struct client_reply {
 /* Call once in main before any thread. */
 enum wb_err client_init(void) WB_MUST_USE;
 /* WB_OK for any HTTP answer; reply->body is cleared first. */
-enum wb_err client_exchange(const struct client_request *request, struct client_reply *reply,
-			    struct wb_error *e) WB_MUST_USE;
+enum wb_err client_exchange(
+	const struct client_request *request, struct client_reply *reply, struct wb_error *e) WB_MUST_USE;
 
 #endif

@@ -58,9 +58,9 @@ static enum wb_err submit(const struct handler *h, struct wb_slice batch, char r
 	answer = json_loadb(reply.body.data ? reply.body.data : "", reply.body.len, 0, NULL);
 	if (err == WB_OK && reply.status != 202)
 		err = wb_error_set(e, WB_EIO, "the batch was not accepted: status %ld, %s", reply.status,
-				   json_is_string(json_object_get(answer, "detail"))
-					   ? json_string_value(json_object_get(answer, "detail"))
-					   : "no detail");
+			json_is_string(json_object_get(answer, "detail"))
+				? json_string_value(json_object_get(answer, "detail"))
+				: "no detail");
 	if (err == WB_OK)
 		(void)snprintf(ret_job, 64, "%s", json_string_value(json_object_get(answer, "jobId")));
 	json_decref(answer);
@@ -69,8 +69,8 @@ static enum wb_err submit(const struct handler *h, struct wb_slice batch, char r
 }
 
 /* The recipe: input, database, report, background write. */
-static enum wb_err execute_report(const struct handler *h, char ret_job[64], struct report_summary *ret,
-				  struct wb_error *e)
+static enum wb_err execute_report(
+	const struct handler *h, char ret_job[64], struct report_summary *ret, struct wb_error *e)
 {
 	struct registry_list input = { 0 };
 	struct wb_buf batch;
@@ -95,13 +95,14 @@ static enum wb_err execute_report(const struct handler *h, char ret_job[64], str
 static void answer(struct wb_http_request *request, int status, json_t *body, const char *log_line)
 {
 	char *text = json_dumps(body, JSON_COMPACT);
-	json_t *all = json_pack("{s:{s:{s:i,s:{s:s},s:s}},s:[s],s:n}", "Outputs", "res", "statusCode", status, "headers",
-				"content-type", "application/json", "body", text ? text : "{}", "Logs", log_line,
-				"ReturnValue");
+	json_t *all = json_pack("{s:{s:{s:i,s:{s:s},s:s}},s:[s],s:n}", "Outputs", "res", "statusCode", status,
+		"headers", "content-type", "application/json", "body", text ? text : "{}", "Logs", log_line,
+		"ReturnValue");
 	char *payload = all ? json_dumps(all, JSON_COMPACT) : NULL;
 
 	/* The host itself wants 200; the function's own status travels inside. */
-	wb_http_respond(request, payload ? 200 : 500, "application/json", wb_slice_cstr(payload ? payload : "{}"), NULL);
+	wb_http_respond(
+		request, payload ? 200 : 500, "application/json", wb_slice_cstr(payload ? payload : "{}"), NULL);
 	free(payload);
 	free(text);
 	json_decref(all);
@@ -118,10 +119,10 @@ static void *invoke(void *arg)
 
 	if (execute_report(h, job, &summary, &why) == WB_OK) {
 		(void)snprintf(line, sizeof line, "report %zu: %zu added, %zu changed, %zu unchanged; job %s",
-			       summary.run, summary.added, summary.changed, summary.unchanged, job);
+			summary.run, summary.added, summary.changed, summary.unchanged, job);
 		wb_log_info(h->log, "report handed over", WB_STR("job", job), WB_INT("run", summary.run),
-			    WB_INT("added", summary.added), WB_INT("changed", summary.changed),
-			    WB_INT("unchanged", summary.unchanged));
+			WB_INT("added", summary.added), WB_INT("changed", summary.changed),
+			WB_INT("unchanged", summary.unchanged));
 		answer(i->request, 200, json_pack("{s:b,s:s}", "success", 1, "jobId", job), line);
 	} else {
 		wb_log_error(h->log, "report failed", WB_STR("error", why.text));
@@ -167,7 +168,7 @@ static enum wb_err configure(struct handler *h, char listen[64], struct wb_error
 	h->database.database = setting("COSMOS_DATABASE", "writebehind");
 	h->database.container = setting("COSMOS_CONTAINER", "documents");
 	if (wb_cosmos_key_parse(wb_slice_cstr(setting("COSMOS_KEY", "")), &h->database.key) != WB_OK ||
-	    h->database.key.len == 0)
+		h->database.key.len == 0)
 		return wb_error_set(e, WB_EINVAL, "COSMOS_KEY: not an account key (base64)");
 	if (wb_strict_int64(wb_slice_cstr(port), 0, 65535, &number, NULL) != WB_OK)
 		return wb_error_set(e, WB_EINVAL, "FUNCTIONS_CUSTOMHANDLER_PORT=%s: not a port", port);
@@ -180,14 +181,22 @@ int main(void)
 	struct handler h = { .log = wb_log_new("report-handler", 2, WB_LOG_INFO, WB_LOG_LOGFMT) };
 	struct wb_lifecycle *lifecycle = wb_lifecycle_new();
 	struct wb_http_route routes[] = {
-		{ .method = "POST", .path = "/executeReport", .handler = on_invocation, .arg = &h,
-		  .max_body_bytes = 1024 * 1024 },
+		{ .method = "POST",
+			.path = "/executeReport",
+			.handler = on_invocation,
+			.arg = &h,
+			.max_body_bytes = 1024 * 1024 },
 	};
 	char listen[64] = "";
-	struct wb_http_settings settings = { .listen = listen, .routes = routes, .route_count = WB_ARRAY_LEN(routes),
-					     .threads = 1, .max_connections = 64, .idle_timeout_ms = 180000,
-					     .body_budget_bytes = 16 * 1024 * 1024,
-					     .server_name = "report-handler/" WB_VERSION, .log = h.log };
+	struct wb_http_settings settings = { .listen = listen,
+		.routes = routes,
+		.route_count = WB_ARRAY_LEN(routes),
+		.threads = 1,
+		.max_connections = 64,
+		.idle_timeout_ms = 180000,
+		.body_budget_bytes = 16 * 1024 * 1024,
+		.server_name = "report-handler/" WB_VERSION,
+		.log = h.log };
 	struct wb_http_server *server = NULL;
 	struct wb_error e = { "" };
 	int code = 1;

@@ -9,24 +9,24 @@
 
 /* One signed GET below the container: type is "docs" or "pkranges". */
 static enum wb_err get(const struct previous_source *s, const char *type, const char *extra1, const char *extra2,
-		       struct client_reply *reply, struct wb_error *e)
+	struct client_reply *reply, struct wb_error *e)
 {
 	char url[1024], link[600], date[WB_CLOCK_RFC1123_SIZE], date_line[64];
 	WB_CLEANUP(wb_buf_release) struct wb_buf auth = { 0 };
-	const char *headers[] = { NULL, date_line, "x-ms-version: 2020-07-15", "accept: application/json",
-				  extra1, extra1 ? extra2 : NULL, NULL };
+	const char *headers[] = { NULL, date_line, "x-ms-version: 2020-07-15", "accept: application/json", extra1,
+		extra1 ? extra2 : NULL, NULL };
 	struct client_request request = { .verb = "GET", .url = url, .headers = headers };
 	enum wb_err err;
 
 	if (snprintf(link, sizeof link, "dbs/%s/colls/%s", s->database, s->container) >= (int)sizeof link ||
-	    snprintf(url, sizeof url, "%s/%s/%s", s->endpoint, link, type) >= (int)sizeof url)
+		snprintf(url, sizeof url, "%s/%s/%s", s->endpoint, link, type) >= (int)sizeof url)
 		return wb_error_set(e, WB_EINVAL, "endpoint, database or container name too long");
 	wb_clock_rfc1123(wb_clock_wall_ms(), date);
 	(void)snprintf(date_line, sizeof date_line, "x-ms-date: %s", date);
 	wb_buf_init(&auth, 1024);
 	wb_buf_append_cstr(&auth, "authorization: ");
-	wb_cosmos_sign(&s->key, wb_slice_cstr("get"), wb_slice_cstr(type), wb_slice_cstr(link), wb_slice_cstr(date),
-		       &auth);
+	wb_cosmos_sign(
+		&s->key, wb_slice_cstr("get"), wb_slice_cstr(type), wb_slice_cstr(link), wb_slice_cstr(date), &auth);
 	if (wb_buf_status(&auth) != WB_OK)
 		return wb_error_set(e, WB_ETOOBIG, "authorization header too long");
 	headers[0] = auth.data;
@@ -47,7 +47,7 @@ static enum wb_err add_documents(struct wb_slice page, json_t *all, size_t *ret_
 	if (!json_is_array(documents))
 		err = wb_error_set(e, WB_EINVAL, "the read feed's page has no \"Documents\"");
 	*ret_count = json_array_size(documents);
-	json_array_foreach (documents, i, document) {
+	json_array_foreach(documents, i, document) {
 		const char *id = json_string_value(json_object_get(document, "id"));
 
 		if (err == WB_OK && (!id || json_object_set(all, id, document) != 0))
@@ -58,7 +58,7 @@ static enum wb_err add_documents(struct wb_slice page, json_t *all, size_t *ret_
 }
 
 static enum wb_err read_range(const struct previous_source *s, const char *range_id, json_t *all,
-			      struct client_reply *reply, struct wb_error *e)
+	struct client_reply *reply, struct wb_error *e)
 {
 	char range_line[128], continuation_line[sizeof reply->continuation + 32] = "";
 	enum wb_err err;
@@ -69,15 +69,15 @@ static enum wb_err read_range(const struct previous_source *s, const char *range
 		err = get(s, "docs", range_line, *continuation_line ? continuation_line : NULL, reply, e);
 		if (err == WB_OK && reply->status == 200)
 			err = add_documents(wb_buf_slice(&reply->body), all, &count, e);
-		(void)snprintf(continuation_line, sizeof continuation_line, "x-ms-continuation: %s",
-			       reply->continuation);
+		(void)snprintf(
+			continuation_line, sizeof continuation_line, "x-ms-continuation: %s", reply->continuation);
 	} while (err == WB_OK && *reply->continuation);
 	return err;
 }
 
 /* Ids of the ranges that are in force: those that no other range names as its parent. */
-static enum wb_err read_ranges(const struct previous_source *s, struct client_reply *reply, json_t **ret,
-			       struct wb_error *e)
+static enum wb_err read_ranges(
+	const struct previous_source *s, struct client_reply *reply, json_t **ret, struct wb_error *e)
 {
 	json_t *page, *ranges, *range, *parent, *ids;
 	size_t i, j;
@@ -88,10 +88,10 @@ static enum wb_err read_ranges(const struct previous_source *s, struct client_re
 	page = json_loadb(reply->body.data ? reply->body.data : "", reply->body.len, 0, NULL);
 	ranges = json_object_get(page, "PartitionKeyRanges");
 	ids = json_object();
-	json_array_foreach (ranges, i, range)
+	json_array_foreach(ranges, i, range)
 		(void)json_object_set_new(ids, json_string_value(json_object_get(range, "id")), json_true());
-	json_array_foreach (ranges, i, range)
-		json_array_foreach (json_object_get(range, "parents"), j, parent)
+	json_array_foreach(ranges, i, range)
+		json_array_foreach(json_object_get(range, "parents"), j, parent)
 			(void)json_object_del(ids, json_string_value(parent));
 	json_decref(page);
 	if (json_object_size(ids) == 0) {
@@ -111,7 +111,7 @@ enum wb_err previous_read(const struct previous_source *source, json_t **ret, st
 
 	wb_buf_init(&reply.body, PAGE_BYTES_MAX);
 	err = read_ranges(source, &reply, &ids, e);
-	json_object_foreach (ids, id, unused)
+	json_object_foreach(ids, id, unused)
 		if (err == WB_OK)
 			err = read_range(source, id, all, &reply, e);
 	json_decref(ids);

@@ -8,8 +8,13 @@
 static const struct {
 	const char *name, *code_member;
 } registries[] = {
-	{ "639-3", "alpha_3" },  { "639-5", "alpha_3" }, { "3166-1", "alpha_2" }, { "3166-2", "code" },
-	{ "3166-3", "alpha_4" }, { "4217", "alpha_3" },  { "15924", "alpha_4" },
+	{ "639-3", "alpha_3" },
+	{ "639-5", "alpha_3" },
+	{ "3166-1", "alpha_2" },
+	{ "3166-2", "code" },
+	{ "3166-3", "alpha_4" },
+	{ "4217", "alpha_3" },
+	{ "15924", "alpha_4" },
 };
 
 static enum wb_err add_file(const char *dir, size_t which, struct registry_list *list, struct wb_error *e)
@@ -30,9 +35,9 @@ static enum wb_err add_file(const char *dir, size_t which, struct registry_list 
 		return wb_error_set(e, WB_ENOMEM, "%s: out of memory", path);
 	if (!json_is_array(entries))
 		return wb_error_set(e, WB_EINVAL, "%s: no array \"%s\"", path, name);
-	list->entries = wb_xrealloc(list->entries,
-				    (list->count + json_array_size(entries) + 1) * sizeof *list->entries);
-	json_array_foreach (entries, i, entry) {
+	list->entries = wb_xrealloc(
+		list->entries, (list->count + json_array_size(entries) + 1) * sizeof *list->entries);
+	json_array_foreach(entries, i, entry) {
 		const char *code = json_string_value(json_object_get(entry, member));
 
 		if (!code)

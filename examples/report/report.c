@@ -3,7 +3,7 @@
 #include <ctype.h>
 #include <stdio.h>
 
-#define ID_SIZE 64
+#define ID_SIZE    64
 #define SUMMARY_ID "summary"
 
 /* Partition keys spread a registry over its codes' first letters, so that no single key takes all the writes. */
@@ -13,8 +13,8 @@ static void names_of(const struct registry_entry *entry, char id[ID_SIZE], char 
 	(void)snprintf(pk, ID_SIZE, "%s:%c", entry->registry, tolower((unsigned char)entry->code[0]));
 }
 
-static const char *change_of(const struct registry_entry *entry, const json_t *previous_document,
-			     struct report_summary *summary)
+static const char *change_of(
+	const struct registry_entry *entry, const json_t *previous_document, struct report_summary *summary)
 {
 	if (!previous_document) {
 		summary->added++;
@@ -46,7 +46,7 @@ static enum wb_err append_document(struct wb_buf *body, json_t *document, struct
 }
 
 static enum wb_err append_entry(const struct registry_entry *entry, const json_t *previous, struct wb_buf *body,
-				struct report_summary *summary, struct wb_error *e)
+	struct report_summary *summary, struct wb_error *e)
 {
 	char id[ID_SIZE], pk[ID_SIZE];
 	const char *change;
@@ -54,14 +54,13 @@ static enum wb_err append_entry(const struct registry_entry *entry, const json_t
 	names_of(entry, id, pk);
 	change = change_of(entry, json_object_get(previous, id), summary);
 	return append_document(body,
-			       json_pack("{s:s,s:s,s:s,s:s,s:s,s:I,s:O}", "id", id, "pk", pk, "registry",
-					 entry->registry, "code", entry->code, "change", change, "run",
-					 (json_int_t)summary->run, "entry", entry->entry),
-			       e);
+		json_pack("{s:s,s:s,s:s,s:s,s:s,s:I,s:O}", "id", id, "pk", pk, "registry", entry->registry, "code",
+			entry->code, "change", change, "run", (json_int_t)summary->run, "entry", entry->entry),
+		e);
 }
 
 enum wb_err report_build(const struct registry_list *input, const json_t *previous, struct wb_buf *body,
-			 struct report_summary *ret, struct wb_error *e)
+	struct report_summary *ret, struct wb_error *e)
 {
 	const json_t *last = json_object_get(previous, SUMMARY_ID);
 	size_t before = json_object_size(previous) - (last ? 1 : 0);
@@ -77,11 +76,10 @@ enum wb_err report_build(const struct registry_list *input, const json_t *previo
 		return err;
 	s.removed = before - s.changed - s.unchanged;
 	err = append_document(body,
-			      json_pack("{s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I}", "id", SUMMARY_ID, "pk", SUMMARY_ID, "run",
-					(json_int_t)s.run, "entries", (json_int_t)input->count, "added",
-					(json_int_t)s.added, "changed", (json_int_t)s.changed, "unchanged",
-					(json_int_t)s.unchanged, "removed", (json_int_t)s.removed),
-			      e);
+		json_pack("{s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I}", "id", SUMMARY_ID, "pk", SUMMARY_ID, "run",
+			(json_int_t)s.run, "entries", (json_int_t)input->count, "added", (json_int_t)s.added, "changed",
+			(json_int_t)s.changed, "unchanged", (json_int_t)s.unchanged, "removed", (json_int_t)s.removed),
+		e);
 	wb_buf_append_cstr(body, "]}");
 	if (err == WB_OK && wb_buf_status(body) != WB_OK)
 		err = wb_error_set(e, wb_buf_status(body), "the report does not fit into one batch");

@@ -24,7 +24,8 @@ static double cpu_seconds(void)
 	struct rusage u;
 
 	(void)getrusage(RUSAGE_SELF, &u);
-	return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) + (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
+	return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
+		(double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
 }
 
 static rd_kafka_t *subscribe(const char *bootstrap, const char *topic)
@@ -81,7 +82,7 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	printf("{\"records_per_s\":%.0f,\"cpu_s_per_million\":%.3f}\n", (double)count / (seconds() - start),
-	       (cpu_seconds() - cpu) * 1e6 / (double)count);
+		(cpu_seconds() - cpu) * 1e6 / (double)count);
 	(void)rd_kafka_consumer_close(rk);
 	rd_kafka_destroy(rk);
 	return 0;

@@ -70,9 +70,14 @@ static struct wb_http_server *start(size_t budget)
 		{ "GET", "/later", on_thread, &yes, 0 },
 		{ "GET", "/race", on_thread, NULL, 0 },
 	};
-	struct wb_http_settings settings = { .listen = "127.0.0.1:0", .routes = routes, .route_count = 3, .threads = 2,
-					     .max_connections = 16, .idle_timeout_ms = 5000,
-					     .body_budget_bytes = (int64_t)budget, .server_name = "test/1" };
+	struct wb_http_settings settings = { .listen = "127.0.0.1:0",
+		.routes = routes,
+		.route_count = 3,
+		.threads = 2,
+		.max_connections = 16,
+		.idle_timeout_ms = 5000,
+		.body_budget_bytes = (int64_t)budget,
+		.server_name = "test/1" };
 	struct wb_error e;
 	struct wb_http_server *s = wb_http_server_new(&settings, &e);
 
@@ -111,15 +116,17 @@ static char *exchange(const struct wb_http_server *s, const char *request)
 static void a_handler_sees_the_whole_request(void **state)
 {
 	struct wb_http_server *s = start(1000000);
-	const char *reply = exchange(s, "POST /echo/a%2Fb?q=x%20y HTTP/1.1\r\nHost: h\r\nConnection: close\r\n"
-					"x-test: v\r\nContent-Length: 5\r\n\r\nhello");
+	const char *reply = exchange(s,
+		"POST /echo/a%2Fb?q=x%20y HTTP/1.1\r\nHost: h\r\nConnection: close\r\n"
+		"x-test: v\r\nContent-Length: 5\r\n\r\nhello");
 
 	(void)state;
 	assert_non_null(strstr(reply, "HTTP/1.1 200 "));
 	assert_non_null(strstr(reply, "a/b|x y|v|hello"));
 	assert_non_null(strstr(reply, "Server: test/1"));
-	reply = exchange(s, "POST /echo/n HTTP/1.1\r\nHost: h\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
-			    "3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n");
+	reply = exchange(s,
+		"POST /echo/n HTTP/1.1\r\nHost: h\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+		"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n");
 	assert_non_null(strstr(reply, "n|||abcde"));
 	wb_http_server_free(&s);
 	assert_null(s);
@@ -149,8 +156,9 @@ static void refusals_are_problems_with_codes(void **state)
 	reply = exchange(s, "DELETE /later HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
 	assert_non_null(strstr(reply, "405"));
 	assert_non_null(strstr(reply, "Allow: GET"));
-	reply = exchange(s, "POST /echo/n HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Encoding: gzip\r\n"
-			    "Content-Length: 1\r\n\r\nx");
+	reply = exchange(s,
+		"POST /echo/n HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Encoding: gzip\r\n"
+		"Content-Length: 1\r\n\r\nx");
 	assert_non_null(strstr(reply, "415"));
 	reply = exchange(s, "POST /echo/%zz HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
 	assert_non_null(strstr(reply, "\"code\":\"malformed-path\""));
@@ -161,18 +169,19 @@ static void bodies_are_limited_alone_and_together(void **state)
 {
 	struct wb_http_server *s = start(100);
 	char request[2048];
-	const char *reply = exchange(s, "POST /echo/n HTTP/1.1\r\nHost: h\r\nConnection: close\r\n"
-					"Content-Length: 1001\r\n\r\n");
+	const char *reply = exchange(s,
+		"POST /echo/n HTTP/1.1\r\nHost: h\r\nConnection: close\r\n"
+		"Content-Length: 1001\r\n\r\n");
 
 	(void)state;
 	assert_non_null(strstr(reply, "413"));
 	(void)snprintf(request, sizeof request,
-		       "POST /echo/n HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 200\r\n\r\n%0200d", 0);
+		"POST /echo/n HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 200\r\n\r\n%0200d", 0);
 	reply = exchange(s, request);
 	assert_non_null(strstr(reply, "503"));
 	assert_non_null(strstr(reply, "Retry-After: 1"));
 	(void)snprintf(request, sizeof request,
-		       "POST /echo/n HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 90\r\n\r\n%090d", 0);
+		"POST /echo/n HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 90\r\n\r\n%090d", 0);
 	for (int i = 0; i < 5; i++) /* what a request held is given back */
 		assert_non_null(strstr(exchange(s, request), "200"));
 	wb_http_server_free(&s);
@@ -186,9 +195,9 @@ static void a_chunked_body_beyond_the_limit_is_refused(void **state)
 
 	(void)state;
 	(void)snprintf(request, sizeof request,
-		       "POST /echo/n HTTP/1.1\r\nHost: h\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
-		       "7d0\r\n%02000d\r\n0\r\n\r\n",
-		       0);
+		"POST /echo/n HTTP/1.1\r\nHost: h\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+		"7d0\r\n%02000d\r\n0\r\n\r\n",
+		0);
 	reply = exchange(s, request);
 	assert_non_null(strstr(reply, "413"));
 	wb_http_server_free(&s);
@@ -210,9 +219,13 @@ static void the_admin_routes_answer(void **state)
 {
 	struct wb_admin admin = { .program = "test", .health = wb_health_new(), .metrics = wb_metrics_new() };
 	struct wb_http_route routes[WB_ADMIN_ROUTES];
-	struct wb_http_settings settings = { .listen = "127.0.0.1:0", .routes = routes, .route_count = WB_ADMIN_ROUTES,
-					     .threads = 1, .max_connections = 4, .idle_timeout_ms = 5000,
-					     .metrics = admin.metrics };
+	struct wb_http_settings settings = { .listen = "127.0.0.1:0",
+		.routes = routes,
+		.route_count = WB_ADMIN_ROUTES,
+		.threads = 1,
+		.max_connections = 4,
+		.idle_timeout_ms = 5000,
+		.metrics = admin.metrics };
 	struct wb_http_server *s;
 	struct wb_error e;
 	const char *reply;
@@ -231,9 +244,10 @@ static void the_admin_routes_answer(void **state)
 	assert_non_null(strstr(exchange(s, "GET /readyz HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"), "200"));
 	reply = exchange(s, "GET /metrics HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
 	assert_non_null(strstr(reply, "process_resident_memory_bytes"));
-	assert_non_null(strstr(reply, "writebehind_http_requests_total{route=\"/readyz\",method=\"GET\",status=\"503\"} 1"));
-	assert_non_null(strstr(exchange(s, "GET /version HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"),
-			       "\"program\":\"test\""));
+	assert_non_null(
+		strstr(reply, "writebehind_http_requests_total{route=\"/readyz\",method=\"GET\",status=\"503\"} 1"));
+	assert_non_null(strstr(
+		exchange(s, "GET /version HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"), "\"program\":\"test\""));
 	wb_http_server_free(&s);
 	wb_health_free(&admin.health);
 	wb_metrics_free(&admin.metrics);
