@@ -65,7 +65,7 @@ bool wb_log_enabled(const struct wb_log *log, enum wb_log_level level)
 
 static bool fits(const struct line *l, size_t len)
 {
-	return len <= sizeof l->data - END_BYTES - l->len;
+	return l->len + len <= sizeof l->data - END_BYTES;
 }
 
 static void put_raw(struct line *l, const char *text, size_t len)
