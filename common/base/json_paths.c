@@ -34,7 +34,7 @@ static bool quoted_segment(struct splitter *s)
 	if (s->at == s->end)
 		return false;
 	s->at++;
-	return s->at == s->end || *s->at == '/';
+	return true;
 }
 
 static void plain_segment(struct splitter *s)

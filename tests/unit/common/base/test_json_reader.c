@@ -242,7 +242,10 @@ static void the_end_wants_everything_read(void **state)
 	assert_int_equal(wb_json_reader_end(&r), WB_JSON_INVALID);
 	assert_int_equal(r.error.offset, 2);
 
-	wb_json_reader_init(&r, wb_slice_cstr("[1]"));
+	wb_json_reader_init(&r, wb_slice_cstr(" "));
+	assert_int_equal(wb_json_reader_end(&r), WB_JSON_INVALID);
+
+	wb_json_reader_init(&r, wb_slice_cstr("[1"));
 	assert_int_equal(wb_json_reader_enter(&r), '[');
 	assert_int_equal(wb_json_reader_next(&r, NULL), 1);
 	assert_int_equal(wb_json_reader_skip(&r, NULL), WB_JSON_OK);

@@ -68,8 +68,9 @@ static void escapes_are_decoded(void **state)
 
 static void lone_surrogates_have_no_utf8(void **state)
 {
-	static const char *const rows[] = { "\"\\ud800\"", "\"\\udbffx\"", "\"\\udc00\"", "\"\\ud800\\ud800\"",
-		"\"\\ud800\\n\"", "\"\\ud800\\u0041\"", "\"\\udfff\\ud800\"", "\"a\\ud800\\ue000\"" };
+	static const char *const rows[] = { "\"\\ud800\"", "\"\\udbffx\"", "\"\\udc00\"", "\"\\udc00\\udc00\"",
+		"\"\\ud800\\ud800\"", "\"\\ud800\\n\"", "\"\\ud800\\u0041\"", "\"\\udfff\\ud800\"",
+		"\"a\\ud800\\ue000\"" };
 
 	(void)state;
 	for (size_t i = 0; i < WB_ARRAY_LEN(rows); i++) {
