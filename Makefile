@@ -4,6 +4,7 @@
 #   CC=clang           the other compiler
 #   SANITIZE=…         address,undefined or thread: builds into $(BUILD)-<name>
 #   DEVELOPER=0        without -Werror (packagers)
+#   V=1                show whole commands
 
 BUILD ?= build
 CC ?= cc
@@ -24,6 +25,12 @@ else ifeq ($(SANITIZE),)
   OUT := $(BUILD)
 else
   $(error SANITIZE=$(SANITIZE): use address,undefined or thread)
+endif
+
+V ?= 0
+ifeq ($(V),0)
+  Q := @
+  say = @printf '  %-5s %s\n' '$(1)' '$(patsubst $(CURDIR)/%,%,$@)'
 endif
 
 PACKAGES := rdkafka libcurl libcrypto jansson libmicrohttpd
@@ -72,25 +79,29 @@ programs: $(BINS)
 
 $(OUT)/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 $(COMMON_LIB): $(call obj,$(COMMON_SRC))
 	@mkdir -p $(@D)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(call say,AR)
+	$(Q)$(AR) rcs $@ $^
 
 define program_archive
 $(OUT)/lib/$(1).a: $(call obj,$(call dir_src,$(1)))
 	@mkdir -p $$(@D)
 	@rm -f $$@
-	$(AR) rcs $$@ $$^
+	$$(call say,AR)
+	$(Q)$(AR) rcs $$@ $$^
 endef
 $(foreach d,$(PROGRAM_DIRS) examples/report,$(eval $(call program_archive,$(d))))
 
 define program_link
 $(OUT)/bin/$(1): $(call obj,$(BIN_$(1))) $(OUT)/lib/$(patsubst %/,%,$(dir $(BIN_$(1)))).a $(COMMON_LIB)
 	@mkdir -p $$(@D)
-	$(CC) $(LDFLAGS) -o $$@ $$^ $$(LDLIBS)
+	$$(call say,LINK)
+	$(Q)$(CC) $(LDFLAGS) -o $$@ $$^ $$(LDLIBS)
 endef
 $(foreach p,$(PROGRAMS) report-handler,$(eval $(call program_link,$(p))))
 
@@ -99,7 +110,8 @@ $(foreach p,$(PROGRAMS) report-handler,$(eval $(call program_link,$(p))))
 unit_archive = $(foreach d,$(PROGRAM_DIRS),$(if $(filter $(d)/%,$(1)),$(OUT)/lib/$(d).a))
 $(UNIT_BINS): $(OUT)/unit/%: $(OUT)/obj/tests/unit/%.o $$(call unit_archive,$$*) $(COMMON_LIB) $(call obj,$(SHIM))
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
+	$(call say,LINK)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
 
 unit: $(UNIT_BINS) ## build and run the unit tests
 	@sh tests/run_unit.sh $(OUT)
@@ -129,7 +141,8 @@ fuzz: ## every fuzzer for FUZZ_SECONDS each
 
 $(BENCH_BINS): $(OUT)/bench/%: $(OUT)/obj/tests/bench/%.o $(COMMON_LIB)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(call say,LINK)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 bench: all $(BENCH_BINS) ## measure; one JSON object a line
 	@sh tests/bench/run.sh $(OUT)
 
