@@ -26,8 +26,8 @@ hmac() {
     if [ ${#block} -gt 128 ]; then
         block=$(unhex "$block" | openssl dgst -sha256 -binary | od -An -v -tx1 | tr -d ' \n')
     fi
-    while [ ${#block} -lt 128 ]; do block+=00; done
-    inner= outer=
+    while [ ${#block} -lt 128 ]; do block+="00"; done
+    inner="" outer=""
     for ((i = 0; i < 128; i += 2)); do
         inner+=$(printf %02x $((0x${block:i:2} ^ 0x36)))
         outer+=$(printf %02x $((0x${block:i:2} ^ 0x5c)))
