@@ -9,11 +9,11 @@
 #define WB_CONSUMER_WORKER_H
 
 #include "common/base/handover.h"
-#include "common/base/health.h"
 #include "common/base/log.h"
 #include "common/base/metrics.h"
 #include "consumer/metadata.h"
 #include "consumer/options.h"
+#include "consumer/outage.h"
 #include "consumer/write.h"
 
 struct wb_worker; /* opaque */
@@ -27,8 +27,8 @@ struct wb_worker_settings {
 	/* Takes writes of ended assignments back, unsent (state FINISHED, no outcome). */
 	void (*handed_back)(void *arg, struct wb_list *batch);
 	void *arg;
+	struct wb_outage *outage;
 	struct wb_metrics *metrics;
-	struct wb_health *health;
 	struct wb_log *log;
 };
 

@@ -84,6 +84,9 @@ struct wb_write {
 	unsigned attempts;        /* requests that carried it */
 	int64_t first_failure_ms; /* wall clock; 0: none yet */
 	int64_t not_before_ms;    /* monotonic: a retry waits until then */
+	unsigned retries;         /* failures of its own, for its backoff */
+	int64_t failed_ms;        /* monotonic, of the last failure */
+	int64_t retry_wait_ms;    /* spent in backoffs of its own while its range served others */
 	double request_charge;    /* of all attempts */
 	struct wb_write_failure *failure;
 

@@ -1,0 +1,88 @@
+#include "consumer/outage.h"
+
+#include "common/base/clock.h"
+#include "common/base/mem.h"
+#include "common/base/thread.h"
+
+#include <stdlib.h>
+
+#define SAY_AGAIN_MS 60000
+
+struct wb_outage {
+	struct wb_health *health;
+	struct wb_log *log;
+	struct wb_counter *seconds;
+
+	pthread_mutex_t lock;
+	unsigned ranges;
+	int64_t since_ms;
+	int64_t counted_ms; /* up to here in seconds */
+	int64_t said_ms;
+};
+
+struct wb_outage *wb_outage_new(struct wb_health *health, struct wb_metrics *metrics, struct wb_log *log)
+{
+	struct wb_outage *o = wb_xcalloc(1, sizeof *o);
+
+	o->health = health;
+	o->log = log;
+	o->seconds = wb_metrics_counter(metrics, "writebehind_cosmos_outage_seconds_total",
+		"Time during which whole requests to at least one range failed.", "");
+	wb_mutex_init(&o->lock);
+	wb_health_set(health, "cosmos", true, "");
+	return o;
+}
+
+void wb_outage_free(struct wb_outage **o)
+{
+	if (!*o)
+		return;
+	wb_mutex_release(&(*o)->lock);
+	free(*o);
+	*o = NULL;
+}
+
+/* The lock is held. */
+static void count_seconds(struct wb_outage *o, int64_t now_ms)
+{
+	wb_counter_add(o->seconds, (double)(now_ms - o->counted_ms) / 1000);
+	o->counted_ms = now_ms;
+}
+
+void wb_outage_note(struct wb_outage *o, bool *counted, const char *why)
+{
+	int64_t now_ms = wb_clock_mono_ms();
+
+	wb_mutex_lock(&o->lock);
+	if (!*counted && o->ranges++ == 0) {
+		o->since_ms = o->counted_ms = o->said_ms = now_ms;
+		wb_health_set(o->health, "cosmos", false, why);
+		wb_log_warn(o->log, "Cosmos DB does not take requests; writes wait", WB_STR("why", why));
+	}
+	*counted = true;
+	count_seconds(o, now_ms);
+	if (now_ms - o->said_ms >= SAY_AGAIN_MS) {
+		o->said_ms = now_ms;
+		wb_health_set(o->health, "cosmos", false, why);
+		wb_log_warn(o->log, "Cosmos DB still does not take requests", WB_STR("why", why),
+			WB_INT("ranges", o->ranges), WB_INT("seconds", (now_ms - o->since_ms) / 1000));
+	}
+	wb_mutex_unlock(&o->lock);
+}
+
+void wb_outage_over(struct wb_outage *o, bool *counted)
+{
+	int64_t now_ms;
+
+	if (!*counted)
+		return;
+	now_ms = wb_clock_mono_ms();
+	wb_mutex_lock(&o->lock);
+	count_seconds(o, now_ms);
+	*counted = false;
+	if (--o->ranges == 0) {
+		wb_health_set(o->health, "cosmos", true, "");
+		wb_log_info(o->log, "Cosmos DB takes requests again", WB_INT("ms", now_ms - o->since_ms));
+	}
+	wb_mutex_unlock(&o->lock);
+}

@@ -1,0 +1,25 @@
+/* Whether Cosmos DB is away for some ranges, since when and why: told to readyz at once and to the log once a minute,
+ * however many requests fail.
+ *
+ * Shared by all workers; each range counts once. Sets the health condition "cosmos". Thread-safe: every function but
+ * new and free.
+ */
+#ifndef WB_CONSUMER_OUTAGE_H
+#define WB_CONSUMER_OUTAGE_H
+
+#include "common/base/health.h"
+#include "common/base/log.h"
+#include "common/base/metrics.h"
+
+#include <stdbool.h>
+
+struct wb_outage; /* opaque */
+
+struct wb_outage *wb_outage_new(struct wb_health *health, struct wb_metrics *metrics, struct wb_log *log);
+void wb_outage_free(struct wb_outage **o);
+/* A whole request of a range failed; *counted is the range's own, false at first. why is copied. */
+void wb_outage_note(struct wb_outage *o, bool *counted, const char *why);
+/* The range was served again. */
+void wb_outage_over(struct wb_outage *o, bool *counted);
+
+#endif
