@@ -121,8 +121,7 @@ class Demo:
     def start_sandbox(self):
         # Request units are limited as in life, so that the write behind takes seconds and throttling is seen.
         process = self.stage.start("sandbox", "writebehind-sandbox", stdout=subprocess.PIPE, arguments=[
-            "--set", "cosmos.ranges=8", "--set", "cosmos.range.ru=2500", "--set", "kafka.port=0",
-            "--set", "cosmos.listen=127.0.0.1:0"])
+            "--set", "cosmos.ranges=8", "--set", "cosmos.range.ru=2500"])
         line = process.stdout.readline()
         if not line:
             fail(f"the sandbox did not start:\n{self.stage.tail('sandbox')}")
