@@ -8,6 +8,9 @@ set -eu
 
 out=${1:?usage: run_unit.sh BUILD_DIR}
 limit_s=${UNIT_TIMEOUT:-120}
+# Read by tests built with SANITIZE=thread only.
+TSAN_OPTIONS="suppressions=$(cd "$(dirname "$0")" && pwd)/unit/tsan.supp ${TSAN_OPTIONS:-}"
+export TSAN_OPTIONS
 log_dir=$out/unit-logs
 rm -rf "$log_dir"
 mkdir -p "$log_dir"

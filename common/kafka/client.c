@@ -39,7 +39,6 @@ static const struct {
 	{ "enable.auto.offset.store", "false", "false", "offsets advance only past finished writes" },
 	{ "auto.offset.reset", NULL, NULL, "where reading starts decides whether a write is lost" },
 	{ "transactional.id", NULL, NULL, "records are produced outside of transactions" },
-	{ "client.id", NULL, NULL, "each program names its own clients" },
 };
 
 static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
@@ -64,7 +63,7 @@ static bool set(rd_kafka_conf_t *conf, const char *name, const char *value, bool
 	if (secret)
 		(void)wb_error_set(e, WB_EINVAL, "kafka.%s: the value (not shown) is not allowed", name);
 	else
-		(void)wb_error_set(e, WB_EINVAL, "kafka.%s: %s", name, text);
+		(void)wb_error_set(e, WB_EINVAL, "kafka.%s=%s: %s", name, value, text);
 	return false;
 }
 
