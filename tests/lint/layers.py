@@ -3,7 +3,7 @@
 library. tests/lint/rows.txt says how it is written.
 
   layers.py                  checks; prints file:line and what is wrong; exit 1 on findings
-  layers.py --suggest DIR    prints a row line for a folder as its files include one another now
+  layers.py --suggest DIR    prints the rows of a folder as its files include one another now
 """
 
 import os
@@ -24,10 +24,15 @@ class Rules:
         self.rows = {}       # folder -> {stem, or file name: row number}
         self.libraries = {}  # header prefix -> {path without extension}
         self.problems = []
+        entries = []  # [line number, text]; an indented line goes on with the one before
         for number, line in enumerate(text.splitlines(), 1):
-            line = line.split("#", 1)[0].strip()
-            if line:
-                self._read(line, f"{ROWS.name}:{number}")
+            line = line.split("#", 1)[0].rstrip()
+            if line.startswith((" ", "\t")) and entries:
+                entries[-1][1] += " " + line.strip()
+            elif line:
+                entries.append([number, line])
+        for number, entry in entries:
+            self._read(entry, f"{ROWS.name}:{number}")
 
     def _read(self, line, where):
         kind, _, rest = line.partition(" ")
@@ -173,7 +178,7 @@ def suggest(folder):
     for name in needs:
         climb(name)
     groups = [sorted(n for n in height if height[n] == level) for level in range(max(height.values(), default=-1) + 1)]
-    return f"rows {folder}: " + " < ".join(" ".join(g) for g in groups)
+    return f"rows {folder}:\n" + "\n".join(f"    {'< ' if i else ''}{' '.join(g)}" for i, g in enumerate(groups))
 
 
 def main():
