@@ -235,6 +235,8 @@ static bool read_envelope(struct wb_request_parser *p, struct wb_json_reader *r)
 	struct wb_slice name;
 	int more;
 
+	if (wb_json_reader_enter(r) != '{')
+		return refuse_json(p, r, -1);
 	while ((more = wb_json_reader_next(r, &name)) == 1) {
 		if (!envelope_member(p, r, name, &seen))
 			return false;
@@ -250,20 +252,21 @@ bool wb_request_parse_json(struct wb_request_parser *p, struct wb_slice body)
 {
 	struct wb_json_reader r;
 	enum wb_json_type type;
-	bool good;
 
 	wb_json_reader_init(&r, body);
 	type = wb_json_reader_peek(&r);
-	if (type == WB_JSON_ARRAY)
-		good = read_documents(p, &r);
-	else if (type == WB_JSON_OBJECT && wb_json_reader_enter(&r) == '{')
-		good = read_envelope(p, &r);
-	else
-		return r.status == WB_JSON_OK && type != WB_JSON_ABSENT
-			? wb_request_refuse(p->error, 400, "invalid-request", -1,
-				  "the body must be an array of documents or an object")
-			: wb_request_refuse(p->error, 400, "invalid-json", -1, "the body is no JSON text");
-	if (!good)
-		return false;
-	return wb_json_reader_end(&r) == WB_JSON_OK || refuse_json(p, &r, -1);
+	if (type == WB_JSON_ARRAY) {
+		if (!read_documents(p, &r))
+			return false;
+	} else if (type == WB_JSON_OBJECT) {
+		if (!read_envelope(p, &r))
+			return false;
+	} else if (wb_json_reader_skip(&r, NULL) != WB_JSON_OK) {
+		return refuse_json(p, &r, -1);
+	}
+	if (wb_json_reader_end(&r) != WB_JSON_OK)
+		return refuse_json(p, &r, -1);
+	return type == WB_JSON_ARRAY || type == WB_JSON_OBJECT ||
+	       wb_request_refuse(
+		       p->error, 400, "invalid-request", -1, "the body must be an array of documents or an object");
 }
