@@ -26,7 +26,7 @@ fi
 
 # The objects come from the Makefile, with coverage for the fuzzer compiled in.
 build() {
-	CFLAGS="-g -fsanitize=fuzzer-no-link" make -s CC="$clang" SANITIZE=address,undefined OUT="$out" "$@"
+	CFLAGS="-g -fsanitize=fuzzer-no-link" make -s CC="$clang" SANITIZE=address,undefined OUT="$out" "$@" > "$out/build.log"
 }
 
 fuzz_one() {
