@@ -1,0 +1,16 @@
+/* writebehind-deadletter show: one letter, for a person, as JSON, or only the original value.
+ *
+ * Not thread-safe: one owner.
+ */
+#ifndef WB_DEADLETTER_CMD_SHOW_H
+#define WB_DEADLETTER_CMD_SHOW_H
+
+#include "deadletter/reader.h"
+
+#include <stdio.h>
+
+/* where: "PARTITION/OFFSET". WB_EINVAL when it is not; WB_ENOTFOUND when no such letter is in the topic. */
+enum wb_err wb_cmd_show(const struct wb_deadletter_config *config, const char *where, struct wb_log *log, FILE *out,
+	struct wb_error *e) WB_MUST_USE;
+
+#endif
