@@ -11,8 +11,9 @@
 
 #define AT(member)     offsetof(struct wb_consumer_options, member)
 #define COSMOS(member) offsetof(struct wb_cosmos_options, member)
-/* librdkafka's default of session.timeout.ms (its CONFIGURATION.md). */
-#define SESSION_TIMEOUT_DEFAULT_MS 45000
+/* Our default of kafka.session.timeout.ms (common/kafka/client.c). */
+#define SESSION_TIMEOUT_DEFAULT_MS 10000
+#define REQUEST_TIMEOUT_MAX_MS     30000
 
 static const struct wb_option group_rows[] = {
 	{ .key = "kafka.group.id", .type = WB_OPT_STRING, .offset = AT(group_id), .def = "writebehind",
@@ -34,9 +35,9 @@ static const struct wb_option cosmos_rows[] = {
 	  .help = "container of writes that name none" },
 	{ .key = "cosmos.containers", .type = WB_OPT_STRING, .offset = COSMOS(containers),
 	  .help = "containers that a write may name, separated by commas; cosmos.container alone when not set" },
-	{ .key = "cosmos.request.timeout.ms", .type = WB_OPT_DURATION, .offset = COSMOS(request_timeout_ms),
-	  .def = "30s", .min = 100, .max = 600000,
-	  .help = "how long a request may take; must be below kafka.session.timeout.ms" },
+	{ .key = "cosmos.request.timeout.ms", .type = WB_OPT_DURATION, .offset = COSMOS(request_timeout_ms), .def = "0",
+	  .min = 0, .max = 600000,
+	  .help = "how long a request may take; below kafka.session.timeout.ms, or 0: four fifths of that, at most 30s" },
 	{ .key = "cosmos.connect.timeout.ms", .type = WB_OPT_DURATION, .offset = COSMOS(connect_timeout_ms), .def = "5s",
 	  .min = 100, .max = 600000, .help = "how long a connection may take to come up" },
 };
@@ -201,7 +202,7 @@ static enum wb_err read_containers(struct wb_cosmos_options *c, struct wb_error 
 }
 
 /* A request must have its end before the group may give the partition to somebody else. */
-static enum wb_err check_timeouts(const struct wb_consumer_options *o, struct wb_error *e)
+static enum wb_err check_timeouts(struct wb_consumer_options *o, struct wb_error *e)
 {
 	int64_t session_ms = SESSION_TIMEOUT_DEFAULT_MS;
 
@@ -211,6 +212,10 @@ static enum wb_err check_timeouts(const struct wb_consumer_options *o, struct wb
 		if (strcmp(pair->key, "session.timeout.ms") == 0 &&
 			wb_strict_int64(wb_slice_cstr(pair->value), 1, 3600000, &session_ms, NULL) != WB_OK)
 			return wb_error_set(e, WB_EINVAL, "kafka.session.timeout.ms: expected 1 to 3600000");
+	}
+	if (o->cosmos.request_timeout_ms == 0) {
+		o->cosmos.request_timeout_ms = session_ms * 4 / 5 < REQUEST_TIMEOUT_MAX_MS ? session_ms * 4 / 5
+											   : REQUEST_TIMEOUT_MAX_MS;
 	}
 	if (o->cosmos.request_timeout_ms >= session_ms)
 		return wb_error_set(e, WB_EINVAL,

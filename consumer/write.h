@@ -95,6 +95,7 @@ struct wb_write {
 	int32_t letter_partition; /* where its dead letter is; -1: not there yet */
 	int64_t letter_offset;
 
+	void *owner;   /* for callbacks that are given the write alone: who has it */
 	char *storage; /* owned: decoded id, canonical key */
 };
 
