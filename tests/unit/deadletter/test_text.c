@@ -31,7 +31,7 @@ static void plain_text_stays(void **state)
 static void nothing_reaches_the_terminal_raw(void **state)
 {
 	(void)state;
-	assert_string_equal(shown("\033[2Ja\r\n\tb\0c\x7f", 11, 100), "\\x1b[2Ja\\x0d\\n\\tb\\x00c\\x7f");
+	assert_string_equal(shown("\033[2Ja\r\n\tb\0c\x7f", 12, 100), "\\x1b[2Ja\\x0d\\n\\tb\\x00c\\x7f");
 	/* C1's CSI, as UTF-8; a right-to-left override; a byte that is not UTF-8; an overlong slash. */
 	assert_string_equal(shown("\xc2\x9b", 2, 100), "\\u{009b}");
 	assert_string_equal(shown("\xe2\x80\xae", 3, 100), "\\u{202e}");
