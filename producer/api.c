@@ -18,7 +18,8 @@
 #define LIST_DEFAULT        50
 #define LIST_MAX            1000
 #define HOST_LEN_MAX        300
-#define URL_SIZE            (HOST_LEN_MAX + 64)
+#define PATH_SIZE           64
+#define URL_SIZE            (HOST_LEN_MAX + PATH_SIZE + 16)
 #define RETRY_AFTER_S       1
 #define RETRY_AFTER_KAFKA_S 5
 
@@ -141,29 +142,30 @@ static bool host_valid(struct wb_slice host)
 	return true;
 }
 
-/* Absolute when the client said by which name it reached us, as HTTP/1.1 demands. */
-static void status_url(const struct wb_http_request *r, const char *job, char ret[URL_SIZE])
+/* path made absolute when the client said by which name it reached us, as HTTP/1.1 demands. */
+static void absolute_url(const struct wb_http_request *r, const char *path, char ret[URL_SIZE])
 {
 	struct wb_slice host = wb_http_header(r, "Host");
 
 	if (host_valid(host))
-		(void)snprintf(ret, URL_SIZE, "http://%.*s/v1/jobs/%s", WB_SLICE_ARGS(host), job);
+		(void)snprintf(ret, URL_SIZE, "http://%.*s%s", WB_SLICE_ARGS(host), path);
 	else
-		(void)snprintf(ret, URL_SIZE, "/v1/jobs/%s", job);
+		(void)snprintf(ret, URL_SIZE, "%s", path);
 }
 
 static void respond_accepted(struct pending *p)
 {
-	char url[URL_SIZE];
+	char path[PATH_SIZE], url[URL_SIZE];
 	const struct wb_http_response_header headers[] = {
-		{ "Location", url },
+		{ "Location", path },
 		{ "Operation-Location", url },
 		{ "Retry-After", "1" },
 		{ NULL, NULL },
 	};
 	struct wb_buf body;
 
-	status_url(p->request, p->job, url);
+	(void)snprintf(path, sizeof path, "/v1/jobs/%s", p->job);
+	absolute_url(p->request, path, url);
 	wb_buf_init(&body, BODY_BYTES_MAX);
 	wb_render_accepted(p->job, p->count, url, &body);
 	wb_http_respond_buf(p->request, 202, JSON, &body, headers);

@@ -267,6 +267,6 @@ bool wb_request_parse_json(struct wb_request_parser *p, struct wb_slice body)
 	if (wb_json_reader_end(&r) != WB_JSON_OK)
 		return refuse_json(p, &r, -1);
 	return type == WB_JSON_ARRAY || type == WB_JSON_OBJECT ||
-	       wb_request_refuse(
-		       p->error, 400, "invalid-request", -1, "the body must be an array of documents or an object");
+		wb_request_refuse(
+			p->error, 400, "invalid-request", -1, "the body must be an array of documents or an object");
 }
