@@ -14,9 +14,10 @@
 /* What Microsoft's SDKs cap a bulk body at; one operation that is larger goes alone. */
 #define WB_BULK_BYTES_MAX 220201
 
-/* An upper bound of what append adds for this write, comma included. */
+/* What a write adds to a body at most. The sum over a body's writes bounds the body, its brackets and commas included. */
 size_t wb_bulk_operation_size(const struct wb_write *w);
-/* begin, append for each write, end: body is then one bulk body. */
+/* begin, append for each write, end: body is then one bulk body. The write is an upsert with a document or a delete. A
+ * body that did not fit tells so by wb_buf_status. */
 void wb_bulk_begin(struct wb_buf *body);
 void wb_bulk_append(struct wb_buf *body, const struct wb_write *w);
 void wb_bulk_end(struct wb_buf *body);
@@ -24,15 +25,16 @@ void wb_bulk_end(struct wb_buf *body);
 void wb_bulk_probe(struct wb_buf *body, struct wb_slice id, struct wb_slice pk_text);
 
 struct wb_operation_reply {
-	int status, substatus;
-	double request_charge;
-	int64_t retry_after_ms;         /* -1: not given */
-	struct wb_slice etag;           /* into the body; absent when there is none */
-	struct wb_slice message;        /* raw JSON of resourceBody on a failed operation; absent when there is none */
+	int status, substatus; /* substatus 0: none given */
+	double request_charge; /* never negative, finite */
+	int64_t retry_after_ms; /* -1: not given */
+	struct wb_slice etag; /* raw JSON string, into the body; absent when there is none */
+	struct wb_slice message; /* raw JSON of resourceBody on a failed operation; absent when there is none */
 };
 /* Reads a reply of exactly expected operations. WB_EINVAL when it is no such array (not JSON, cut short, wrong length,
- * an element without statusCode): then the request's fate is unknown. */
-enum wb_err wb_bulk_reply_parse(struct wb_slice body, struct wb_operation_reply *ret, size_t expected,
-				struct wb_error *e) WB_MUST_USE;
+ * an element without statusCode, a member that we read with a wrong type): then the request's fate is unknown, and
+ * ret's contents are too. Unknown members are skipped; of one that is repeated the last counts. */
+enum wb_err wb_bulk_reply_parse(
+	struct wb_slice body, struct wb_operation_reply *ret, size_t expected, struct wb_error *e) WB_MUST_USE;
 
 #endif

@@ -1,0 +1,300 @@
+#include "consumer/bulk.h"
+
+#include "common/base/json_scan.h"
+
+#include <assert.h>
+#include <math.h>
+
+#define UPSERT_BEGIN "{\"operationType\":\"Upsert\",\"partitionKey\":\""
+#define UPSERT_BODY  "\",\"resourceBody\":"
+#define UPSERT_END   ",\"minimalReturnPreference\":true}"
+#define DELETE_BEGIN "{\"operationType\":\"Delete\",\"id\":"
+#define DELETE_KEY   ",\"partitionKey\":\""
+#define DELETE_END   "\"}"
+
+/* A comma and, once a body, the closing bracket, or the opening one instead of a comma. */
+#define FRAME_BYTES 2
+
+/* The canonical key is printable ASCII, of which JSON escapes only these two. */
+static bool needs_escape(char c)
+{
+	return c == '"' || c == '\\';
+}
+
+static size_t key_size(struct wb_slice pk_text)
+{
+	size_t size = pk_text.len;
+
+	for (size_t i = 0; i < pk_text.len; i++)
+		size += needs_escape(pk_text.data[i]);
+	return size;
+}
+
+/* As wb_buf_append_json_string writes it at the longest, quotes included. */
+static size_t id_size_max(struct wb_slice id)
+{
+	size_t size = 2;
+
+	for (size_t i = 0; i < id.len; i++) {
+		unsigned char c = (unsigned char)id.data[i];
+
+		size += c < 0x20 ? 6 : c >= 0x80 ? 3 : needs_escape((char)c) ? 2 : 1;
+	}
+	return size;
+}
+
+size_t wb_bulk_operation_size(const struct wb_write *w)
+{
+	size_t size = FRAME_BYTES + key_size(w->pk_text);
+
+	if (w->op == WB_OP_DELETE)
+		return size + sizeof DELETE_BEGIN DELETE_KEY DELETE_END - 1 + id_size_max(w->id);
+	return size + sizeof UPSERT_BEGIN UPSERT_BODY UPSERT_END - 1 + w->document.len;
+}
+
+void wb_bulk_begin(struct wb_buf *body)
+{
+	wb_buf_append_char(body, '[');
+}
+
+void wb_bulk_end(struct wb_buf *body)
+{
+	wb_buf_append_char(body, ']');
+}
+
+static char *put(char *to, const char *bytes, size_t len)
+{
+	memcpy(to, bytes, len);
+	return to + len;
+}
+
+static char *put_key(char *to, struct wb_slice pk_text)
+{
+	for (size_t i = 0; i < pk_text.len; i++) {
+		if (needs_escape(pk_text.data[i]))
+			*to++ = '\\';
+		*to++ = pk_text.data[i];
+	}
+	return to;
+}
+
+static void append_key(struct wb_buf *body, struct wb_slice pk_text)
+{
+	char *to = wb_buf_reserve(body, key_size(pk_text));
+
+	if (to)
+		body->len += (size_t)(put_key(to, pk_text) - to);
+}
+
+static void append_upsert(struct wb_buf *body, const struct wb_write *w)
+{
+	size_t size = wb_bulk_operation_size(w) - FRAME_BYTES;
+	char *to = wb_buf_reserve(body, size);
+
+	if (!to)
+		return;
+	to = put(to, UPSERT_BEGIN, sizeof UPSERT_BEGIN - 1);
+	to = put_key(to, w->pk_text);
+	to = put(to, UPSERT_BODY, sizeof UPSERT_BODY - 1);
+	to = put(to, w->document.data, w->document.len);
+	(void)put(to, UPSERT_END, sizeof UPSERT_END - 1); /* nothing follows */
+	body->len += size;
+}
+
+void wb_bulk_append(struct wb_buf *body, const struct wb_write *w)
+{
+	assert(w->op == WB_OP_UPSERT || w->op == WB_OP_DELETE);
+	if (body->len > 0 && body->data[body->len - 1] != '[')
+		wb_buf_append_char(body, ',');
+	if (w->op == WB_OP_UPSERT) {
+		append_upsert(body, w);
+		return;
+	}
+	wb_buf_append_cstr(body, DELETE_BEGIN);
+	wb_buf_append_json_string(body, w->id);
+	wb_buf_append_cstr(body, DELETE_KEY);
+	append_key(body, w->pk_text);
+	wb_buf_append_cstr(body, DELETE_END);
+}
+
+void wb_bulk_probe(struct wb_buf *body, struct wb_slice id, struct wb_slice pk_text)
+{
+	wb_buf_append_cstr(body, "[{\"operationType\":\"Read\",\"id\":");
+	wb_buf_append_json_string(body, id);
+	wb_buf_append_cstr(body, ",\"partitionKey\":\"");
+	append_key(body, pk_text);
+	wb_buf_append_cstr(body, "\"}]");
+}
+
+/* The members of an operation's reply that are read. */
+enum member { OTHER, STATUS_CODE, SUBSTATUS_CODE, REQUEST_CHARGE, RETRY_AFTER, ETAG, RESOURCE_BODY };
+
+static enum member member_of(struct wb_slice raw_name)
+{
+	static const struct {
+		const char *name;
+		size_t raw_len;
+		enum member member;
+	} members[] = {
+#define MEMBER(name, member) { name, sizeof(name) + 1, member }
+		MEMBER("statusCode", STATUS_CODE),
+		MEMBER("requestCharge", REQUEST_CHARGE),
+		MEMBER("eTag", ETAG),
+		MEMBER("resourceBody", RESOURCE_BODY),
+		MEMBER("subStatusCode", SUBSTATUS_CODE),
+		MEMBER("retryAfterMilliseconds", RETRY_AFTER),
+#undef MEMBER
+	};
+	bool escaped = memchr(raw_name.data, '\\', raw_name.len);
+
+	for (size_t i = 0; i < WB_ARRAY_LEN(members); i++) {
+		if (escaped ? wb_json_name_is(raw_name, members[i].name)
+			    : raw_name.len == members[i].raw_len &&
+					memcmp(raw_name.data + 1, members[i].name, raw_name.len - 2) == 0)
+			return members[i].member;
+	}
+	return OTHER;
+}
+
+/* A raw number. Up to 15 digits and no exponent, as every number here has, are exact as whole number and power of ten,
+ * so one division rounds correctly (Clinger, "How to read floating point numbers accurately", 1990). */
+static double number(struct wb_slice raw)
+{
+	static const double power[] = { 1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14,
+		1e15 };
+	const char *point = NULL;
+	int64_t digits = 0;
+
+	if (raw.len > 16)
+		return wb_json_number(raw);
+	for (size_t i = 0; i < raw.len; i++) {
+		char c = raw.data[i];
+
+		if (c == '.')
+			point = raw.data + i;
+		else if (c >= '0' && c <= '9')
+			digits = digits * 10 + (c - '0');
+		else
+			return wb_json_number(raw);
+	}
+	if (!point)
+		return raw.len == 16 ? wb_json_number(raw) : (double)digits;
+	return (double)digits / power[raw.data + raw.len - point - 1];
+}
+
+/* Whether v is null, or a number, read into *ret. */
+static bool number_or_null(const struct wb_json_value *v, double *ret)
+{
+	if (v->type == WB_JSON_NUMBER)
+		*ret = number(v->raw);
+	return v->type == WB_JSON_NUMBER || v->type == WB_JSON_NULL;
+}
+
+static bool whole_in(double n, double min, double max)
+{
+	return n >= min && n <= max && n == trunc(n);
+}
+
+/* Longer waits are cut; what is beyond a day means nothing. */
+static int64_t wait_ms(double ms)
+{
+	const double day_ms = 24 * 3600 * 1000.0;
+
+	return ms >= day_ms ? (int64_t)day_ms : (int64_t)ceil(ms);
+}
+
+/* Whether the member has a value that it may have. */
+static bool read_member(enum member member, const struct wb_json_value *v, struct wb_operation_reply *r)
+{
+	double n = -1;
+
+	switch (member) {
+	case STATUS_CODE:
+		if (v->type != WB_JSON_NUMBER || !number_or_null(v, &n) || !whole_in(n, 100, 999))
+			return false;
+		r->status = (int)n;
+		return true;
+	case SUBSTATUS_CODE:
+		n = 0;
+		if (!number_or_null(v, &n) || !whole_in(n, 0, INT32_MAX))
+			return false;
+		r->substatus = (int)n;
+		return true;
+	case REQUEST_CHARGE:
+		n = 0;
+		if (!number_or_null(v, &n) || !isfinite(n))
+			return false;
+		r->request_charge = n > 0 ? n : 0;
+		return true;
+	case RETRY_AFTER:
+		if (!number_or_null(v, &n))
+			return false;
+		r->retry_after_ms = n >= 0 ? wait_ms(n) : -1;
+		return true;
+	case ETAG:
+		r->etag = v->type == WB_JSON_STRING ? v->raw : (struct wb_slice){ 0 };
+		return v->type == WB_JSON_STRING || v->type == WB_JSON_NULL;
+	case RESOURCE_BODY:
+		r->message = v->type != WB_JSON_NULL ? v->raw : (struct wb_slice){ 0 };
+		return true;
+	case OTHER:
+		break;
+	}
+	return true;
+}
+
+static enum wb_err read_operation(
+	struct wb_json_reader *r, struct wb_operation_reply *ret, size_t i, struct wb_error *e)
+{
+	struct wb_operation_reply reply = { .retry_after_ms = -1 };
+	struct wb_json_value value;
+	struct wb_slice name;
+	int more;
+
+	if (wb_json_reader_enter(r) != '{')
+		return wb_error_set(e, WB_EINVAL, "operation %zu of the reply is not an object", i);
+	while ((more = wb_json_reader_next(r, &name)) == 1) {
+		if (wb_json_reader_skip(r, &value))
+			break;
+		if (!read_member(member_of(name), &value, &reply))
+			return wb_error_set(
+				e, WB_EINVAL, "operation %zu of the reply has a wrong %.*s", i, WB_SLICE_ARGS(name));
+	}
+	if (more)
+		return wb_error_set(
+			e, WB_EINVAL, "the reply is not JSON: %s at byte %zu", r->error.text, r->error.offset);
+	if (!reply.status)
+		return wb_error_set(e, WB_EINVAL, "operation %zu of the reply has no statusCode", i);
+	if (reply.status < 400)
+		reply.message = (struct wb_slice){ 0 };
+	*ret = reply;
+	return WB_OK;
+}
+
+enum wb_err wb_bulk_reply_parse(
+	struct wb_slice body, struct wb_operation_reply *ret, size_t expected, struct wb_error *e)
+{
+	struct wb_json_reader r;
+	size_t count = 0;
+	int more;
+
+	wb_json_reader_init(&r, body);
+	if (wb_json_reader_enter(&r) != '[')
+		return wb_error_set(e, WB_EINVAL, "the reply is not a JSON array");
+	while ((more = wb_json_reader_next(&r, NULL)) == 1) {
+		enum wb_err err;
+
+		if (count == expected)
+			return wb_error_set(e, WB_EINVAL, "the reply has more than the %zu operations sent", expected);
+		err = read_operation(&r, &ret[count], count, e);
+		if (err)
+			return err;
+		count++;
+	}
+	if (more < 0 || wb_json_reader_end(&r))
+		return wb_error_set(
+			e, WB_EINVAL, "the reply is not JSON: %s at byte %zu", r.error.text, r.error.offset);
+	if (count < expected)
+		return wb_error_set(e, WB_EINVAL, "the reply has %zu operations, %zu were sent", count, expected);
+	return WB_OK;
+}
