@@ -16,7 +16,7 @@ root=$(pwd)
 build_packages="gcc make pkg-config libc6-dev librdkafka-dev libcurl4-openssl-dev libssl-dev libjansson-dev
     libmicrohttpd-dev zlib1g-dev"
 # Testing, checking, measuring, and the demo's input.
-test_packages="libcmocka-dev clang cppcheck shellcheck kcat wrk iso-codes curl ca-certificates python3 python3-venv
+test_packages="libcmocka-dev clang kcat wrk iso-codes curl ca-certificates python3 python3-venv
     default-jre-headless maven"
 
 say() {
