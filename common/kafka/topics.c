@@ -1,0 +1,390 @@
+#include "common/kafka/topics.h"
+
+#include "common/base/clock.h"
+#include "common/base/compiler.h"
+#include "common/base/strict.h"
+#include "common/kafka/client.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+	TOPICS = 3,
+	ERROR_SIZE = 512,
+	STEP_MS = 1000,
+	DESCRIBE_MS = 3000,
+	CREATE_MS = 15000,
+	POLL_MS = 100,
+	/* The largest document (2 MiB) and its key and headers. */
+	WRITES_BYTES_MIN = 2 * 1024 * 1024 + 64 * 1024,
+	RESULTS_BYTES_MIN = 1000000,
+};
+
+struct setting {
+	const char *name, *value;
+};
+
+/* What a topic is made with (docs/CONTRACT.md). */
+static const struct setting writes_settings[] = {
+	{ "cleanup.policy", "delete" }, { "max.message.bytes", "3000000" },
+	{ "retention.ms", "604800000" }, /* 7 days */
+};
+/* Results are kept as long as a write can wait, and as long again for those who ask about it later. */
+static const struct setting results_settings[] = {
+	{ "cleanup.policy", "delete" }, { "max.message.bytes", "1000000" },
+	{ "retention.ms", "1209600000" }, /* 14 days */
+};
+static const struct setting letters_settings[] = {
+	{ "cleanup.policy", "delete" },
+	{ "max.message.bytes", "4000000" },
+	{ "retention.ms", "-1" },
+};
+
+/* A topic that is looked at. */
+struct topic {
+	enum wb_topic_use use;
+	const char *name, *key; /* key: the option that names it */
+	const struct setting *settings;
+	size_t setting_count;
+	bool wanted, exists, described;
+	int64_t max_message_bytes, retention_ms;
+	char cleanup_policy[64];
+};
+
+struct check {
+	const struct wb_kafka_options *options;
+	struct wb_kafka_context context;
+	rd_kafka_t *rk;
+	struct wb_log *log;
+	struct wb_error *e;
+	struct topic topics[TOPICS];
+};
+
+/* Lists all topics: asking for one by name would create it on clusters that create what they are asked for. */
+static enum wb_err list(struct check *c, int64_t timeout_ms)
+{
+	int64_t deadline_ms = wb_clock_mono_ms() + timeout_ms;
+	const struct rd_kafka_metadata *metadata = NULL;
+	rd_kafka_resp_err_t err;
+	int64_t left_ms;
+
+	do {
+		left_ms = deadline_ms - wb_clock_mono_ms();
+		err = rd_kafka_metadata(c->rk, 1, NULL, &metadata,
+			left_ms < 1                 ? 1
+				: left_ms > STEP_MS ? STEP_MS
+						    : (int)left_ms);
+		(void)rd_kafka_poll(c->rk, err ? POLL_MS : 0); /* how many events is of no interest */
+	} while (err && wb_clock_mono_ms() < deadline_ms);
+	if (err)
+		return wb_error_set(c->e, WB_ETIMEDOUT, "no Kafka broker answered at %s: %s",
+			c->options->bootstrap_servers, rd_kafka_err2str(err));
+	for (int i = 0; i < TOPICS; i++) {
+		struct topic *t = &c->topics[i];
+
+		for (int k = 0; t->wanted && k < metadata->topic_cnt; k++) {
+			const struct rd_kafka_metadata_topic *m = &metadata->topics[k];
+
+			if (strcmp(m->topic, t->name) == 0)
+				t->exists = m->err == RD_KAFKA_RESP_ERR_NO_ERROR || m->partition_cnt > 0;
+		}
+	}
+	rd_kafka_metadata_destroy(metadata);
+	return WB_OK;
+}
+
+static rd_kafka_NewTopic_t *new_topic(struct check *c, const struct topic *t, char *error)
+{
+	rd_kafka_NewTopic_t *topic = rd_kafka_NewTopic_new(
+		t->name, (int)c->options->topic_partitions, (int)c->options->topic_replication, error, ERROR_SIZE);
+
+	for (size_t i = 0; topic && i < t->setting_count; i++) {
+		/* Only fails for a setting without a name. */
+		(void)rd_kafka_NewTopic_set_config(topic, t->settings[i].name, t->settings[i].value);
+	}
+	return topic;
+}
+
+/* Runs one request of the admin interface; the event is the caller's. NULL when nothing came in time. */
+static rd_kafka_event_t *await(struct check *c, rd_kafka_queue_t *queue, int64_t timeout_ms)
+{
+	int64_t deadline_ms = wb_clock_mono_ms() + timeout_ms;
+	rd_kafka_event_t *event = NULL;
+
+	while (!event && wb_clock_mono_ms() < deadline_ms) {
+		(void)rd_kafka_poll(c->rk, 0); /* log lines; how many is of no interest */
+		event = rd_kafka_queue_poll(queue, POLL_MS);
+	}
+	return event;
+}
+
+static rd_kafka_AdminOptions_t *admin_options(struct check *c, rd_kafka_admin_op_t op, int timeout_ms)
+{
+	rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(c->rk, op);
+	char text[ERROR_SIZE];
+
+	/* Timeouts of that size are allowed for these requests. */
+	(void)rd_kafka_AdminOptions_set_request_timeout(options, timeout_ms, text, sizeof text);
+	if (op == RD_KAFKA_ADMIN_OP_CREATETOPICS)
+		(void)rd_kafka_AdminOptions_set_operation_timeout(options, timeout_ms, text, sizeof text);
+	return options;
+}
+
+/* Judges the reply. An instance that started at the same moment may have been faster, which is as good. */
+static enum wb_err judge_created(struct check *c, rd_kafka_event_t *event, const struct topic *t)
+{
+	const rd_kafka_CreateTopics_result_t *result = event ? rd_kafka_event_CreateTopics_result(event) : NULL;
+	const rd_kafka_topic_result_t **results;
+	rd_kafka_resp_err_t err;
+	size_t count = 0;
+
+	if (!result || rd_kafka_event_error(event))
+		return wb_error_set(c->e, WB_ETIMEDOUT, "topic %s was not created: %s", t->name,
+			event ? rd_kafka_event_error_string(event) : "no answer");
+	results = rd_kafka_CreateTopics_result_topics(result, &count);
+	err = count == 1 ? rd_kafka_topic_result_error(results[0]) : RD_KAFKA_RESP_ERR_UNKNOWN;
+	if (err && err != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
+		return wb_error_set(c->e, WB_EINVAL,
+			"topic %s (%s) was not created with %d partitions and %d copies: %s", t->name, t->key,
+			(int)c->options->topic_partitions, (int)c->options->topic_replication,
+			count == 1 && rd_kafka_topic_result_error_string(results[0])
+				? rd_kafka_topic_result_error_string(results[0])
+				: rd_kafka_err2str(err));
+	if (!err)
+		wb_log_info(c->log, "topic created", WB_STR("topic", t->name),
+			WB_INT("partitions", c->options->topic_partitions),
+			WB_INT("replication", c->options->topic_replication));
+	return WB_OK;
+}
+
+static enum wb_err create(struct check *c, struct topic *t)
+{
+	char text[ERROR_SIZE] = "";
+	rd_kafka_NewTopic_t *topic = new_topic(c, t, text);
+	rd_kafka_AdminOptions_t *options;
+	rd_kafka_queue_t *queue;
+	rd_kafka_event_t *event;
+	enum wb_err err;
+
+	if (!topic)
+		return wb_error_set(c->e, WB_EINVAL, "topic %s (%s) cannot be created: %s", t->name, t->key, text);
+	options = admin_options(c, RD_KAFKA_ADMIN_OP_CREATETOPICS, CREATE_MS);
+	queue = rd_kafka_queue_new(c->rk);
+	rd_kafka_CreateTopics(c->rk, &topic, 1, options, queue);
+	event = await(c, queue, CREATE_MS + STEP_MS);
+	err = judge_created(c, event, t);
+	if (event)
+		rd_kafka_event_destroy(event);
+	rd_kafka_queue_destroy(queue);
+	rd_kafka_AdminOptions_destroy(options);
+	rd_kafka_NewTopic_destroy(topic);
+	t->exists = !err;
+	return err;
+}
+
+static enum wb_err create_missing(struct check *c)
+{
+	for (int i = 0; i < TOPICS; i++) {
+		struct topic *t = &c->topics[i];
+		enum wb_err err;
+
+		if (!t->wanted || t->exists)
+			continue;
+		if (!c->options->topic_create)
+			return wb_error_set(c->e, WB_EINVAL,
+				"topic %s (%s) does not exist; create it, or set topic.create=true", t->name, t->key);
+		err = create(c, t);
+		if (err)
+			return err;
+	}
+	return WB_OK;
+}
+
+/* A number that is missing or is none stays as it was. */
+static void read_number(const char *text, int64_t *ret)
+{
+	int64_t number;
+
+	if (text && wb_strict_int64(wb_slice_cstr(text), -1, INT64_MAX, &number, NULL) == WB_OK)
+		*ret = number;
+}
+
+static void read_settings(struct topic *t, const rd_kafka_ConfigResource_t *resource)
+{
+	size_t count = 0;
+	const rd_kafka_ConfigEntry_t **entries = rd_kafka_ConfigResource_configs(resource, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		const char *name = rd_kafka_ConfigEntry_name(entries[i]);
+		const char *value = rd_kafka_ConfigEntry_value(entries[i]);
+
+		if (!name || !value)
+			continue;
+		if (strcmp(name, "max.message.bytes") == 0)
+			read_number(value, &t->max_message_bytes);
+		else if (strcmp(name, "retention.ms") == 0)
+			read_number(value, &t->retention_ms);
+		else if (strcmp(name, "cleanup.policy") == 0)
+			(void)snprintf(t->cleanup_policy, sizeof t->cleanup_policy, "%s", value); /* cut to fit */
+	}
+	t->described = count > 0;
+}
+
+static void read_described(struct check *c, rd_kafka_event_t *event)
+{
+	const rd_kafka_DescribeConfigs_result_t *result = rd_kafka_event_DescribeConfigs_result(event);
+	const rd_kafka_ConfigResource_t **resources;
+	size_t count = 0;
+
+	if (!result)
+		return;
+	resources = rd_kafka_DescribeConfigs_result_resources(result, &count);
+	for (size_t i = 0; i < count; i++) {
+		if (rd_kafka_ConfigResource_error(resources[i]))
+			continue;
+		for (int k = 0; k < TOPICS; k++) {
+			if (c->topics[k].wanted &&
+				strcmp(c->topics[k].name, rd_kafka_ConfigResource_name(resources[i])) == 0)
+				read_settings(&c->topics[k], resources[i]);
+		}
+	}
+}
+
+/* Fills what the cluster tells of the topics' settings. */
+static void describe(struct check *c)
+{
+	rd_kafka_ConfigResource_t *resources[TOPICS];
+	rd_kafka_AdminOptions_t *options;
+	rd_kafka_queue_t *queue;
+	rd_kafka_event_t *event;
+	size_t count = 0;
+
+	/* Settings are asked of the controller, which the list of topics has named. Without one (librdkafka's mock) the answer would only time out. */
+	if (rd_kafka_controllerid(c->rk, 0) < 0)
+		return;
+	for (int i = 0; i < TOPICS; i++) {
+		if (c->topics[i].wanted)
+			resources[count++] = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, c->topics[i].name);
+	}
+	options = admin_options(c, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, DESCRIBE_MS);
+	queue = rd_kafka_queue_new(c->rk);
+	rd_kafka_DescribeConfigs(c->rk, resources, count, options, queue);
+	event = await(c, queue, DESCRIBE_MS + STEP_MS);
+	if (event && !rd_kafka_event_error(event))
+		read_described(c, event);
+	if (event)
+		rd_kafka_event_destroy(event);
+	rd_kafka_queue_destroy(queue);
+	rd_kafka_AdminOptions_destroy(options);
+	rd_kafka_ConfigResource_destroy_array(resources, count);
+}
+
+static enum wb_err judge_bytes(struct check *c, const struct topic *t, int64_t at_least, const char *what)
+{
+	if (t->max_message_bytes < 0 || t->max_message_bytes >= at_least)
+		return WB_OK;
+	return wb_error_set(c->e, WB_EINVAL, "topic %s (%s) has max.message.bytes=%lld; it needs at least %lld, %s",
+		t->name, t->key, (long long)t->max_message_bytes, (long long)at_least, what);
+}
+
+static enum wb_err judge_letters(struct check *c, const struct topic *letters, const struct topic *writes)
+{
+	if (writes->described && letters->max_message_bytes >= 0 &&
+		letters->max_message_bytes <= writes->max_message_bytes)
+		return wb_error_set(c->e, WB_EINVAL,
+			"topic %s (%s) has max.message.bytes=%lld; it needs more than the %lld of topic %s, "
+			"so that a dead letter and its headers fit",
+			letters->name, letters->key, (long long)letters->max_message_bytes,
+			(long long)writes->max_message_bytes, writes->name);
+	return judge_bytes(c, letters, WRITES_BYTES_MIN, "so that a document of 2 MiB and its headers fit");
+}
+
+static enum wb_err judge_retention(struct check *c, const struct topic *results, const struct topic *writes)
+{
+	if (!writes->described || results->retention_ms < 0 ||
+		(writes->retention_ms >= 0 && results->retention_ms >= writes->retention_ms))
+		return WB_OK;
+	return wb_error_set(c->e, WB_EINVAL,
+		"topic %s (%s) has retention.ms=%lld; it needs at least the %lld of topic %s, since a job is "
+		"known for as long as its writes may wait",
+		results->name, results->key, (long long)results->retention_ms, (long long)writes->retention_ms,
+		writes->name);
+}
+
+static enum wb_err judge(struct check *c, const struct topic *t, const struct topic *writes)
+{
+	enum wb_err err;
+
+	if (!t->described) {
+		wb_log_warn(c->log, "topic exists, its settings could not be read", WB_STR("topic", t->name));
+		return WB_OK;
+	}
+	if (t->cleanup_policy[0] && strcmp(t->cleanup_policy, "delete") != 0)
+		return wb_error_set(c->e, WB_EINVAL,
+			"topic %s (%s) has cleanup.policy=%s; it needs delete, since compaction removes records",
+			t->name, t->key, t->cleanup_policy);
+	switch (t->use) {
+	case WB_TOPIC_WRITES:
+		return judge_bytes(c, t, WRITES_BYTES_MIN, "so that a document of 2 MiB and its headers fit");
+	case WB_TOPIC_RESULTS:
+		err = judge_bytes(c, t, RESULTS_BYTES_MIN, "so that a record of results fits");
+		return err ? err : judge_retention(c, t, writes);
+	case WB_TOPIC_DEAD_LETTERS:
+		break;
+	}
+	return judge_letters(c, t, writes);
+}
+
+static enum wb_err check(struct check *c, int64_t timeout_ms)
+{
+	enum wb_err err = list(c, timeout_ms);
+
+	if (!err)
+		err = create_missing(c);
+	if (err)
+		return err;
+	describe(c);
+	for (int i = 0; i < TOPICS && !err; i++) {
+		if (c->topics[i].wanted)
+			err = judge(c, &c->topics[i], &c->topics[0]);
+	}
+	return err;
+}
+
+enum wb_err wb_topics_check(const struct wb_kafka_options *options, unsigned uses, int64_t timeout_ms,
+	struct wb_log *log, struct wb_error *e)
+{
+	struct check c = {
+		.options = options,
+		.context = { .log = log },
+		.log = log,
+		.e = e,
+		.topics = {
+			{ .use = WB_TOPIC_WRITES, .name = options->topic_writes, .key = "topic.writes",
+			  .settings = writes_settings, .setting_count = WB_ARRAY_LEN(writes_settings) },
+			{ .use = WB_TOPIC_RESULTS, .name = options->topic_results, .key = "topic.results",
+			  .settings = results_settings, .setting_count = WB_ARRAY_LEN(results_settings) },
+			{ .use = WB_TOPIC_DEAD_LETTERS, .name = options->topic_dead_letters,
+			  .key = "topic.dead.letters", .settings = letters_settings,
+			  .setting_count = WB_ARRAY_LEN(letters_settings) },
+		},
+	};
+	rd_kafka_conf_t *conf = wb_kafka_conf_new(options, NULL, "writebehind-topics", &c.context, e);
+	char text[ERROR_SIZE];
+	enum wb_err err;
+
+	if (!conf)
+		return WB_EINVAL;
+	for (int i = 0; i < TOPICS; i++) {
+		c.topics[i].wanted = (uses & c.topics[i].use) != 0;
+		c.topics[i].max_message_bytes = c.topics[i].retention_ms = -1;
+	}
+	c.rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof text);
+	if (!c.rk) {
+		rd_kafka_conf_destroy(conf);
+		return wb_error_set(e, WB_EINVAL, "Kafka: %s", text);
+	}
+	err = check(&c, timeout_ms);
+	rd_kafka_destroy(c.rk);
+	return err;
+}
