@@ -3,7 +3,7 @@
  * Ranges are [min, max) over effective partition keys, gapless from "" to "FF". A range named in another's parents
  * has been split or merged and is left out. Bounds are compared as bytes, the shorter padded with zeros, which equals
  * the SDKs' ordinal comparison of hex text padded with '0' (Microsoft.Azure.Cosmos, CollectionRoutingMap).
- * Immutable once built; so thread-safe. Pure.
+ * Of an id that comes on several pages the newest counts. Immutable once built; so thread-safe. Pure.
  */
 #ifndef WB_CONSUMER_RANGE_MAP_H
 #define WB_CONSUMER_RANGE_MAP_H
@@ -13,10 +13,10 @@
 #include "common/cosmos/partition_key.h"
 
 #define WB_RANGE_ID_SIZE 64
-#define WB_RANGES_MAX 100000 /* a container has some thousands at most */
+#define WB_RANGES_MAX    100000 /* a container has some thousands at most */
 
 struct wb_range_entry {
-	char id[WB_RANGE_ID_SIZE];      /* decimal text; a number in the reply is taken as its text */
+	char id[WB_RANGE_ID_SIZE]; /* printable ASCII; a number in the reply is taken as its text */
 	struct wb_epk min, max;
 };
 
