@@ -54,7 +54,7 @@ static void check_delete(const struct wb_batch_write *write)
 
 	must(!write->document.data, "a delete has a document");
 	must(write->id.len >= 1 && write->id.len <= 1023, "an id has a wrong length");
-	key = json_loadb(write->partition_key.data, write->partition_key.len, 0, NULL);
+	key = json_loadb(write->partition_key.data, write->partition_key.len, JSON_ALLOW_NUL, NULL);
 	must(json_is_array(key) && json_array_size(key) >= 1 && json_array_size(key) <= 3,
 		"a partition key is no array");
 	json_decref(key);
