@@ -5,8 +5,8 @@
 
 #include <ctype.h>
 
-#define DATE_WINDOW_MS  (15 * INT64_C(60000))
-#define SIGNATURE_MAX   512
+#define DATE_WINDOW_MS (15 * INT64_C(60000))
+#define SIGNATURE_MAX  512
 
 /* What a signature covers beside verb and date. */
 struct resource {
@@ -44,7 +44,7 @@ static struct resource find_resource(struct wb_exchange *x, struct wb_buf *link)
 }
 
 static bool signature_is(struct wb_exchange *x, const struct wb_cosmos_key *key, struct wb_slice type,
-			 struct wb_slice link, struct wb_slice date, struct wb_slice given)
+	struct wb_slice link, struct wb_slice date, struct wb_slice given)
 {
 	char decoded[SIGNATURE_MAX];
 	struct wb_buf expected;
@@ -61,7 +61,7 @@ static bool signature_is(struct wb_exchange *x, const struct wb_cosmos_key *key,
 }
 
 static bool any_signature_is(struct wb_exchange *x, const struct wb_cosmos_key *key, const struct resource *r,
-			     struct wb_slice date, struct wb_slice given)
+	struct wb_slice date, struct wb_slice given)
 {
 	char lower[256];
 
@@ -97,14 +97,16 @@ bool wb_authorize(struct wb_exchange *x, const struct wb_cosmos_key *key, int64_
 	wb_buf_release(&link);
 	if (!right) {
 		wb_exchange_error(x, 401, 0, -1,
-			"The input authorization token can't serve the request. The wrong key is being used or the expected "
+			"The input authorization token can't serve the request. The wrong key is being used or the "
+		        "expected "
 			"payload is not built as per the protocol.");
 		return false;
 	}
 	if (!wb_clock_parse_rfc1123(date, &date_ms) || now_ms - date_ms > DATE_WINDOW_MS ||
 		date_ms - now_ms > DATE_WINDOW_MS) {
 		wb_exchange_error(x, 403, 0, -1,
-			"The authorization token is not valid at the current time: x-ms-date must be within 15 minutes.");
+			"The authorization token is not valid at the current time: x-ms-date must be within 15 "
+		        "minutes.");
 		return false;
 	}
 	return true;

@@ -35,7 +35,7 @@ static bool read_string(struct wb_json_reader *r, struct wb_slice *ret)
 }
 
 static bool read_member(struct wb_json_reader *r, struct wb_slice name, const struct wb_json_paths *paths,
-			struct wb_bulk_operation *op, bool *has_type)
+	struct wb_bulk_operation *op, bool *has_type)
 {
 	struct wb_json_value value;
 	struct wb_slice type;
@@ -71,8 +71,8 @@ static bool needs_id(enum wb_operation operation)
 	return operation != WB_OPERATION_CREATE && operation != WB_OPERATION_UPSERT;
 }
 
-static const char *read_operation(struct wb_json_reader *r, const struct wb_json_paths *paths,
-				  struct wb_bulk_operation *op)
+static const char *read_operation(
+	struct wb_json_reader *r, const struct wb_json_paths *paths, struct wb_bulk_operation *op)
 {
 	bool has_type = false;
 	struct wb_slice name;
@@ -105,8 +105,8 @@ static unsigned refuse(const struct wb_json_reader *r, size_t index, const char 
 	return 400;
 }
 
-unsigned wb_bulk_parse(struct wb_slice body, const struct wb_json_paths *paths, struct wb_bulk *ret,
-		       struct wb_error *why)
+unsigned wb_bulk_parse(
+	struct wb_slice body, const struct wb_json_paths *paths, struct wb_bulk *ret, struct wb_error *why)
 {
 	struct wb_json_reader r;
 	size_t bytes = 0;
@@ -120,7 +120,8 @@ unsigned wb_bulk_parse(struct wb_slice body, const struct wb_json_paths *paths, 
 		const char *wrong;
 
 		if (ret->count == WB_BULK_OPERATIONS_MAX) {
-			(void)wb_error_set(why, WB_ETOOBIG, "Batch request has more operations than what is supported.");
+			(void)wb_error_set(
+				why, WB_ETOOBIG, "Batch request has more operations than what is supported.");
 			return 400;
 		}
 		wrong = read_operation(&r, paths, &ret->operations[ret->count]);
@@ -150,7 +151,7 @@ static struct wb_slice decode_for_fault(struct wb_slice raw, struct wb_buf *ids)
 }
 
 void wb_bulk_targets(const struct wb_bulk *bulk, struct wb_container *container, const struct wb_range *range,
-		     struct wb_buf *ids, struct wb_fault_target *targets)
+	struct wb_buf *ids, struct wb_fault_target *targets)
 {
 	wb_buf_clear(ids);
 	/* All that may be needed at once, so that decoded ids do not move; without it, rules on ids do not match. */
@@ -158,15 +159,17 @@ void wb_bulk_targets(const struct wb_bulk *bulk, struct wb_container *container,
 	for (size_t i = 0; i < bulk->count; i++) {
 		const struct wb_bulk_operation *op = &bulk->operations[i];
 
-		targets[i] = (struct wb_fault_target){ .operation = op->operation, .bulk = true,
-			.range = wb_slice_cstr(range->id), .container = wb_slice_cstr(container->name),
+		targets[i] = (struct wb_fault_target){ .operation = op->operation,
+			.bulk = true,
+			.range = wb_slice_cstr(range->id),
+			.container = wb_slice_cstr(container->name),
 			.id = decode_for_fault(op->id.data ? op->id : op->found.id.raw, ids) };
 	}
 }
 
 /* Decodes what one operation says of itself; false when it cannot stand. */
 static bool prepare(const struct wb_bulk_operation *op, const struct wb_bulk_run *run, struct wb_pk *key,
-		    struct wb_document_request *ret, struct wb_document_result *result)
+	struct wb_document_request *ret, struct wb_document_result *result)
 {
 	struct wb_slice text;
 
@@ -215,7 +218,7 @@ static void fault_result(const struct wb_fault *fault, struct wb_document_result
 
 /* The document goes behind the numbers that are known only after it was made: it is appended first, to `document`. */
 static void apply_one(const struct wb_bulk *bulk, size_t i, const struct wb_bulk_run *run, struct wb_buf *document,
-		      struct wb_document_result *ret)
+	struct wb_document_result *ret)
 {
 	const struct wb_bulk_operation *op = &bulk->operations[i];
 	struct wb_fault fault = { .action = WB_FAULT_NONE };
@@ -241,8 +244,8 @@ static void apply_one(const struct wb_bulk *bulk, size_t i, const struct wb_bulk
 		fault_result(&fault, ret);
 }
 
-unsigned wb_bulk_apply(const struct wb_bulk *bulk, const struct wb_bulk_run *run, struct wb_buf *body,
-		       double *ret_charge)
+unsigned wb_bulk_apply(
+	const struct wb_bulk *bulk, const struct wb_bulk_run *run, struct wb_buf *body, double *ret_charge)
 {
 	struct wb_document_result result;
 	struct wb_buf document;

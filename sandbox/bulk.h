@@ -30,12 +30,12 @@ struct wb_bulk {
 };
 
 /* Reads a body. 0, or the status of the refusal (400, 413) with why. paths: of the container's partition key. */
-unsigned wb_bulk_parse(struct wb_slice body, const struct wb_json_paths *paths, struct wb_bulk *ret,
-		       struct wb_error *why) WB_MUST_USE;
+unsigned wb_bulk_parse(
+	struct wb_slice body, const struct wb_json_paths *paths, struct wb_bulk *ret, struct wb_error *why) WB_MUST_USE;
 
 /* Fills targets (one per operation) for faults; ids needs room for decoded ids and is cleared first. */
 void wb_bulk_targets(const struct wb_bulk *bulk, struct wb_container *container, const struct wb_range *range,
-		     struct wb_buf *ids, struct wb_fault_target *targets);
+	struct wb_buf *ids, struct wb_fault_target *targets);
 
 struct wb_bulk_run {
 	struct wb_container *container;
@@ -49,7 +49,7 @@ struct wb_bulk_run {
 
 /* Applies all operations and appends the reply's array to body. Returns the status of the reply; *ret_charge is the
  * sum of the charges. */
-unsigned wb_bulk_apply(const struct wb_bulk *bulk, const struct wb_bulk_run *run, struct wb_buf *body,
-		       double *ret_charge);
+unsigned wb_bulk_apply(
+	const struct wb_bulk *bulk, const struct wb_bulk_run *run, struct wb_buf *body, double *ret_charge);
 
 #endif

@@ -106,8 +106,8 @@ static void render_database(const struct wb_database *d, struct wb_buf *ret)
 	wb_buf_appendf(ret, ",\"_colls\":\"colls/\",\"_users\":\"users/\",\"_ts\":%u}", d->created_s);
 }
 
-static struct wb_database *append_database(struct wb_catalog *c, struct wb_database **end, const char *name,
-					   uint32_t now_s)
+static struct wb_database *append_database(
+	struct wb_catalog *c, struct wb_database **end, const char *name, uint32_t now_s)
 {
 	struct wb_database *d = wb_xcalloc(1, sizeof *d);
 
@@ -121,8 +121,8 @@ static struct wb_database *append_database(struct wb_catalog *c, struct wb_datab
 	return d;
 }
 
-struct wb_resource_result wb_catalog_database_create(struct wb_catalog *c, struct wb_slice definition, uint32_t now_s,
-						    struct wb_buf *ret)
+struct wb_resource_result wb_catalog_database_create(
+	struct wb_catalog *c, struct wb_slice definition, uint32_t now_s, struct wb_buf *ret)
 {
 	json_t *json = json_loadb(definition.data, definition.len, 0, NULL);
 	const char *name = json_string_value(json_object_get(json, "id"));
@@ -196,8 +196,8 @@ struct wb_resource_result wb_catalog_database_list(struct wb_catalog *c, size_t 
 	return outcome(200, NULL);
 }
 
-struct wb_resource_result wb_catalog_container_create(struct wb_catalog *c, struct wb_slice database,
-						     struct wb_slice definition, uint32_t now_s, struct wb_buf *ret)
+struct wb_resource_result wb_catalog_container_create(
+	struct wb_catalog *c, struct wb_slice database, struct wb_slice definition, uint32_t now_s, struct wb_buf *ret)
 {
 	struct wb_resource_result result = missing();
 	struct wb_container *made = NULL, **end;
@@ -226,8 +226,8 @@ struct wb_resource_result wb_catalog_container_create(struct wb_catalog *c, stru
 	return result;
 }
 
-struct wb_resource_result wb_catalog_container_read(struct wb_catalog *c, struct wb_slice database,
-						   struct wb_slice name, struct wb_buf *ret)
+struct wb_resource_result wb_catalog_container_read(
+	struct wb_catalog *c, struct wb_slice database, struct wb_slice name, struct wb_buf *ret)
 {
 	struct wb_container *held = wb_catalog_hold(c, database, name);
 	struct wb_resource_result result;
@@ -241,8 +241,8 @@ struct wb_resource_result wb_catalog_container_read(struct wb_catalog *c, struct
 	return result;
 }
 
-struct wb_resource_result wb_catalog_container_delete(struct wb_catalog *c, struct wb_slice database,
-						     struct wb_slice name)
+struct wb_resource_result wb_catalog_container_delete(
+	struct wb_catalog *c, struct wb_slice database, struct wb_slice name)
 {
 	struct wb_resource_result result = missing();
 	struct wb_container **link;
@@ -259,8 +259,8 @@ struct wb_resource_result wb_catalog_container_delete(struct wb_catalog *c, stru
 	return result;
 }
 
-struct wb_resource_result wb_catalog_container_list(struct wb_catalog *c, struct wb_slice database, size_t *ret_count,
-						   struct wb_buf *ret)
+struct wb_resource_result wb_catalog_container_list(
+	struct wb_catalog *c, struct wb_slice database, size_t *ret_count, struct wb_buf *ret)
 {
 	struct wb_resource_result result = missing();
 	struct wb_database *d;

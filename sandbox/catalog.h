@@ -31,23 +31,22 @@ struct wb_catalog *wb_catalog_new(unsigned range_count, struct wb_store_budget *
 void wb_catalog_free(struct wb_catalog **c);
 
 /* name segments of paths: the name, or the resource id. Bodies are appended to ret as the service writes them. */
-struct wb_resource_result wb_catalog_database_create(struct wb_catalog *c, struct wb_slice definition, uint32_t now_s,
-						    struct wb_buf *ret);
+struct wb_resource_result wb_catalog_database_create(
+	struct wb_catalog *c, struct wb_slice definition, uint32_t now_s, struct wb_buf *ret);
 struct wb_resource_result wb_catalog_database_read(struct wb_catalog *c, struct wb_slice name, struct wb_buf *ret);
 struct wb_resource_result wb_catalog_database_delete(struct wb_catalog *c, struct wb_slice name);
 struct wb_resource_result wb_catalog_database_list(struct wb_catalog *c, size_t *ret_count, struct wb_buf *ret);
-struct wb_resource_result wb_catalog_container_create(struct wb_catalog *c, struct wb_slice database,
-						     struct wb_slice definition, uint32_t now_s, struct wb_buf *ret);
-struct wb_resource_result wb_catalog_container_read(struct wb_catalog *c, struct wb_slice database,
-						   struct wb_slice name, struct wb_buf *ret);
-struct wb_resource_result wb_catalog_container_delete(struct wb_catalog *c, struct wb_slice database,
-						     struct wb_slice name);
-struct wb_resource_result wb_catalog_container_list(struct wb_catalog *c, struct wb_slice database, size_t *ret_count,
-						   struct wb_buf *ret);
+struct wb_resource_result wb_catalog_container_create(
+	struct wb_catalog *c, struct wb_slice database, struct wb_slice definition, uint32_t now_s, struct wb_buf *ret);
+struct wb_resource_result wb_catalog_container_read(
+	struct wb_catalog *c, struct wb_slice database, struct wb_slice name, struct wb_buf *ret);
+struct wb_resource_result wb_catalog_container_delete(
+	struct wb_catalog *c, struct wb_slice database, struct wb_slice name);
+struct wb_resource_result wb_catalog_container_list(
+	struct wb_catalog *c, struct wb_slice database, size_t *ret_count, struct wb_buf *ret);
 
 /* The container, held for the caller, or NULL. */
-struct wb_container *wb_catalog_hold(struct wb_catalog *c, struct wb_slice database,
-				     struct wb_slice name) WB_MUST_USE;
+struct wb_container *wb_catalog_hold(struct wb_catalog *c, struct wb_slice database, struct wb_slice name) WB_MUST_USE;
 /* Calls fn for every container, which is held meanwhile. */
 void wb_catalog_each(struct wb_catalog *c, void (*fn)(void *arg, struct wb_container *container), void *arg);
 

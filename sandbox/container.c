@@ -72,8 +72,8 @@ static bool set_defaults(json_t *definition)
 		"conflictResolutionProcedure", "");
 
 	return set_default(definition, "indexingPolicy", policy) &&
-	       set_default(definition, "conflictResolutionPolicy", conflicts) &&
-	       set_default(definition, "geospatialConfig", json_pack("{s:s}", "type", "Geography"));
+		set_default(definition, "conflictResolutionPolicy", conflicts) &&
+		set_default(definition, "geospatialConfig", json_pack("{s:s}", "type", "Geography"));
 }
 
 static void refuse(struct wb_resource_result *ret, unsigned status, const char *why)
@@ -107,7 +107,7 @@ static bool read_key(json_t *definition, struct wb_pk_definition *ret, struct wb
 		return false;
 	}
 	ret->kind = WB_PK_HASH_V2;
-	json_array_foreach (paths, i, path) {
+	json_array_foreach(paths, i, path) {
 		if (!json_is_string(path) ||
 			wb_json_paths_add(&ret->paths, wb_slice_cstr(json_string_value(path)), &result->why)) {
 			result->status = 400;
@@ -139,8 +139,7 @@ static void drop_system_members(json_t *definition)
 }
 
 struct wb_container *wb_container_new(const struct wb_container_place *place, struct wb_slice definition,
-				      unsigned range_count, struct wb_store_budget *budget, uint32_t now_s,
-				      struct wb_resource_result *ret)
+	unsigned range_count, struct wb_store_budget *budget, uint32_t now_s, struct wb_resource_result *ret)
 {
 	struct wb_container *c = wb_xcalloc(1, sizeof *c);
 	const char *name;
@@ -162,7 +161,8 @@ struct wb_container *wb_container_new(const struct wb_container_place *place, st
 	c->created_s = now_s;
 	c->version = c->ranges_version = place->number;
 	wb_rid_container(place->database_number, place->number, c->rid);
-	(void)snprintf(c->self, sizeof c->self, "dbs/%s/colls/%s/", place->database_rid, c->rid); /* fits: fixed lengths */
+	(void)snprintf(
+		c->self, sizeof c->self, "dbs/%s/colls/%s/", place->database_rid, c->rid); /* fits: fixed lengths */
 	c->ranges = wb_xcalloc(range_count, sizeof(struct wb_range *));
 	for (; c->range_count < range_count; c->range_count++)
 		c->ranges[c->range_count] = range_new(c->range_count, range_count, budget);
@@ -231,10 +231,11 @@ void wb_container_render(const struct wb_container *c, struct wb_buf *ret)
 	if (text && strlen(text) > 1)
 		wb_buf_append(ret, text, strlen(text) - 1);
 	free(text);
-	wb_buf_appendf(ret, ",\"_rid\":\"%s\",\"_ts\":%u,\"_self\":\"%s\",\"_etag\":\"\\\"%.*s\\\"\"", c->rid, c->created_s,
-		c->self, WB_ETAG_SIZE - 3, etag + 1);
-	wb_buf_append_cstr(ret, ",\"_docs\":\"docs/\",\"_sprocs\":\"sprocs/\",\"_triggers\":\"triggers/\",\"_udfs\":\"udfs/\","
-				"\"_conflicts\":\"conflicts/\"}");
+	wb_buf_appendf(ret, ",\"_rid\":\"%s\",\"_ts\":%u,\"_self\":\"%s\",\"_etag\":\"\\\"%.*s\\\"\"", c->rid,
+		c->created_s, c->self, WB_ETAG_SIZE - 3, etag + 1);
+	wb_buf_append_cstr(ret,
+		",\"_docs\":\"docs/\",\"_sprocs\":\"sprocs/\",\"_triggers\":\"triggers/\",\"_udfs\":\"udfs/\","
+		"\"_conflicts\":\"conflicts/\"}");
 }
 
 void wb_container_ranges_etag(const struct wb_container *c, char ret[WB_ETAG_SIZE])
@@ -251,13 +252,14 @@ void wb_container_render_ranges(const struct wb_container *c, struct wb_buf *ret
 
 		wb_rid_child(c->database_number, c->number, WB_RID_PARTITION_KEY_RANGE, i + 1, rid);
 		wb_etag_text(c->ranges_version, c->created_s, etag);
-		wb_buf_appendf(ret, "%s{\"_rid\":\"%s\",\"id\":\"%s\",\"_etag\":\"\\\"%.*s\\\"\",", i ? "," : "", rid, r->id,
-			WB_ETAG_SIZE - 3, etag + 1);
+		wb_buf_appendf(ret, "%s{\"_rid\":\"%s\",\"id\":\"%s\",\"_etag\":\"\\\"%.*s\\\"\",", i ? "," : "", rid,
+			r->id, WB_ETAG_SIZE - 3, etag + 1);
 		wb_buf_appendf(ret, "\"minInclusive\":\"%s\",\"maxExclusive\":\"%s\",\"ridPrefix\":%u,", r->min_text,
 			r->max_text, i);
-		wb_buf_appendf(ret, "\"_self\":\"%spkranges/%s/\",\"throughputFraction\":%g,\"status\":\"online\",", c->self,
-			rid, 1.0 / c->range_count);
-		wb_buf_appendf(ret, "\"parents\":[],\"ownedArchivalPKRangeIds\":[],\"_ts\":%u,\"lsn\":1}", c->created_s);
+		wb_buf_appendf(ret, "\"_self\":\"%spkranges/%s/\",\"throughputFraction\":%g,\"status\":\"online\",",
+			c->self, rid, 1.0 / c->range_count);
+		wb_buf_appendf(
+			ret, "\"parents\":[],\"ownedArchivalPKRangeIds\":[],\"_ts\":%u,\"lsn\":1}", c->created_s);
 	}
 	wb_buf_appendf(ret, "],\"_count\":%u}", c->range_count);
 }

@@ -65,7 +65,6 @@ struct wb_resource_result {
 	struct wb_error why;
 };
 
-
 /* Where a container belongs. */
 struct wb_container_place {
 	const char *database_name, *database_rid; /* copied */
@@ -74,8 +73,8 @@ struct wb_container_place {
 
 /* Checks a definition and makes a container of it, held once; NULL with *ret saying why. */
 struct wb_container *wb_container_new(const struct wb_container_place *place, struct wb_slice definition,
-				      unsigned range_count, struct wb_store_budget *budget, uint32_t now_s,
-				      struct wb_resource_result *ret) WB_MUST_USE;
+	unsigned range_count, struct wb_store_budget *budget, uint32_t now_s,
+	struct wb_resource_result *ret) WB_MUST_USE;
 void wb_container_hold(struct wb_container *c);
 /* Lets go; sets *c to NULL. The last one frees it. */
 void wb_container_release(struct wb_container **c);

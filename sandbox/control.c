@@ -85,8 +85,8 @@ static void append_container(void *arg, struct wb_container *c)
 	wb_buf_append_json_string(ret, wb_slice_cstr(c->database_name));
 	wb_buf_append_cstr(ret, ",\"container\":");
 	wb_buf_append_json_string(ret, wb_slice_cstr(c->name));
-	wb_buf_appendf(ret, ",\"documents\":%zu,\"document_bytes\":%lld,\"ranges\":%u", t->documents, (long long)t->bytes,
-		c->range_count);
+	wb_buf_appendf(ret, ",\"documents\":%zu,\"document_bytes\":%lld,\"ranges\":%u", t->documents,
+		(long long)t->bytes, c->range_count);
 	wb_buf_appendf(ret, ",\"requests\":%llu,\"bulk_requests\":%llu,\"request_bytes\":%llu",
 		(unsigned long long)atomic_load(&c->requests), (unsigned long long)atomic_load(&c->bulk_requests),
 		(unsigned long long)atomic_load(&c->request_bytes));
@@ -107,7 +107,8 @@ static void stats_route(struct wb_exchange *x, const struct wb_control *control)
 	wb_exchange_begin(x, 200, 0);
 	wb_buf_appendf(body, "{\"store_bytes\":%lld,\"bulk\":%s,\"range_ru\":%lld",
 		(long long)atomic_load(&x->state->budget.used_bytes),
-		atomic_load(&x->state->bulk_enabled) ? "true" : "false", (long long)atomic_load(&x->state->range_limit));
+		atomic_load(&x->state->bulk_enabled) ? "true" : "false",
+		(long long)atomic_load(&x->state->range_limit));
 	if (control->more_stats)
 		control->more_stats(control->arg, body);
 	wb_buf_append_cstr(body, ",\"containers\":[");

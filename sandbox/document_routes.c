@@ -15,7 +15,7 @@ static void garbage_reply(struct wb_exchange *x)
 }
 
 void wb_with_faults(struct wb_exchange *x, const struct wb_fault_target *targets, size_t count,
-		    void (*run)(struct wb_exchange *x, void *arg), void *arg)
+	void (*run)(struct wb_exchange *x, void *arg), void *arg)
 {
 	struct wb_fault fault = wb_faults_request(x->state->faults, targets, count);
 
@@ -67,8 +67,8 @@ static bool read_body(struct wb_exchange *x, struct point *p)
 		wb_exchange_error(x, 400, 0, -1, "The document must be a JSON object.");
 		return false;
 	default:
-		(void)wb_error_set(&why, WB_EINVAL, "The request payload is invalid: %s, at byte %zu.", where.text,
-			where.offset);
+		(void)wb_error_set(
+			&why, WB_EINVAL, "The request payload is invalid: %s, at byte %zu.", where.text, where.offset);
 		wb_exchange_error(x, 400, 0, -1, why.text);
 		return false;
 	}
@@ -99,7 +99,7 @@ static bool read_point(struct wb_exchange *x, struct point *p)
 	p->request.if_none_match = wb_exchange_header(x, "if-none-match");
 	p->minimal = wb_slice_eq_cstr(wb_exchange_header(x, "prefer"), "return=minimal");
 	return operation == WB_OPERATION_READ || operation == WB_OPERATION_DELETE || operation == WB_OPERATION_PATCH ||
-	       read_body(x, p);
+		read_body(x, p);
 }
 
 static void run_point(struct wb_exchange *x, void *arg)

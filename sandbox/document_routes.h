@@ -14,6 +14,6 @@ void wb_bulk_route(struct wb_exchange *x, struct wb_container *container);
 
 /* Asks for faults of a request that concerns these targets, runs it (or not) and spoils its reply. */
 void wb_with_faults(struct wb_exchange *x, const struct wb_fault_target *targets, size_t count,
-		    void (*run)(struct wb_exchange *x, void *arg), void *arg);
+	void (*run)(struct wb_exchange *x, void *arg), void *arg);
 
 #endif

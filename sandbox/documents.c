@@ -47,16 +47,16 @@ static bool same_key(const struct wb_pk *a, const struct wb_pk *b)
 
 static bool is_write_of_body(enum wb_operation operation)
 {
-	return operation == WB_OPERATION_CREATE || operation == WB_OPERATION_UPSERT || operation == WB_OPERATION_REPLACE;
+	return operation == WB_OPERATION_CREATE || operation == WB_OPERATION_UPSERT ||
+		operation == WB_OPERATION_REPLACE;
 }
 
 /* The item's id, by the rules of the service; false when the request cannot stand. */
 static bool judge_body(const struct wb_container *c, const struct wb_document_request *q, struct wb_buf *scratch,
-		       struct wb_slice *ret_id, struct wb_document_result *ret)
+	struct wb_slice *ret_id, struct wb_document_result *ret)
 {
 	struct wb_document document;
-	enum wb_reason reason =
-		wb_document_judge(q->found, c->key.paths.count, scratch, &document, &ret->why);
+	enum wb_reason reason = wb_document_judge(q->found, c->key.paths.count, scratch, &document, &ret->why);
 
 	if (reason) {
 		fail(ret, reason == WB_REASON_TOO_LARGE ? 413 : 400, 0, NULL);
@@ -123,8 +123,8 @@ static void set_etag(struct wb_document_result *ret, const struct wb_item *item)
 }
 
 static void write_item(struct wb_container *c, struct wb_range *range, const struct wb_document_request *q,
-		       const struct wb_item_key *key, const struct wb_item *before, struct wb_document_now now,
-		       struct wb_buf *body, struct wb_document_result *ret)
+	const struct wb_item_key *key, const struct wb_item *before, struct wb_document_now now, struct wb_buf *body,
+	struct wb_document_result *ret)
 {
 	struct wb_item *item;
 
@@ -140,8 +140,7 @@ static void write_item(struct wb_container *c, struct wb_range *range, const str
 
 /* Carries out what no rule refuses; the range's lock is held. */
 static void apply_locked(struct wb_container *c, struct wb_range *range, const struct wb_document_request *q,
-			 const struct wb_item_key *key, struct wb_document_now now, struct wb_buf *body,
-			 struct wb_document_result *ret)
+	const struct wb_item_key *key, struct wb_document_now now, struct wb_buf *body, struct wb_document_result *ret)
 {
 	struct wb_item *item = wb_store_find(&range->store, key);
 	size_t bytes = q->found ? q->found->raw.len : item ? item->body_len : 0;
@@ -166,8 +165,8 @@ static void apply_locked(struct wb_container *c, struct wb_range *range, const s
 }
 
 static void run_in_range(struct wb_container *c, struct wb_range *range, const struct wb_document_request *q,
-			 const struct wb_item_key *key, double limit, struct wb_document_now now, struct wb_buf *body,
-			 struct wb_document_result *ret)
+	const struct wb_item_key *key, double limit, struct wb_document_now now, struct wb_buf *body,
+	struct wb_document_result *ret)
 {
 	wb_mutex_lock(&range->lock);
 	if (!wb_request_units_admit(&range->units, limit, now.mono_ms, &ret->retry_after_ms)) {
@@ -186,7 +185,7 @@ static void run_in_range(struct wb_container *c, struct wb_range *range, const s
 
 /* Everything up to the range: what a request must say. false when it is refused. */
 static bool judge(struct wb_container *c, const struct wb_document_request *q, struct wb_buf *scratch,
-		  struct wb_slice *ret_id, struct wb_document_result *ret)
+	struct wb_slice *ret_id, struct wb_document_result *ret)
 {
 	if (q->stated->count != c->key.paths.count) {
 		fail(ret, 400, WB_SUBSTATUS_PARTITION_KEY_MISMATCH,
@@ -208,8 +207,7 @@ static bool judge(struct wb_container *c, const struct wb_document_request *q, s
 }
 
 void wb_document_apply(struct wb_container *container, const struct wb_document_request *request, double range_limit,
-		       struct wb_document_now now, struct wb_buf *scratch, struct wb_buf *body,
-		       struct wb_document_result *ret)
+	struct wb_document_now now, struct wb_buf *scratch, struct wb_buf *body, struct wb_document_result *ret)
 {
 	struct wb_item_key key;
 	struct wb_range *range;
@@ -253,8 +251,8 @@ void wb_document_count_fault(struct wb_range *range, enum wb_operation operation
 static bool is_system_member(struct wb_slice raw_name)
 {
 	return wb_json_name_is(raw_name, "_rid") || wb_json_name_is(raw_name, "_self") ||
-	       wb_json_name_is(raw_name, "_etag") || wb_json_name_is(raw_name, "_ts") ||
-	       wb_json_name_is(raw_name, "_attachments");
+		wb_json_name_is(raw_name, "_etag") || wb_json_name_is(raw_name, "_ts") ||
+		wb_json_name_is(raw_name, "_attachments");
 }
 
 /* Copies the members that are the client's own, without the braces. */

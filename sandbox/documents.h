@@ -51,8 +51,7 @@ enum wb_err wb_document_scratch_clear(struct wb_buf *scratch) WB_MUST_USE;
 /* range_limit: request units per second and range, 0 for none. body: gets the document after the operation (for
  * delete nothing); NULL when nobody wants it. scratch: as above; slices of the request may lie in it. */
 void wb_document_apply(struct wb_container *container, const struct wb_document_request *request, double range_limit,
-		       struct wb_document_now now, struct wb_buf *scratch, struct wb_buf *body,
-		       struct wb_document_result *ret);
+	struct wb_document_now now, struct wb_buf *scratch, struct wb_buf *body, struct wb_document_result *ret);
 
 /* Counts an operation that failed on purpose, as if range had judged it. */
 void wb_document_count_fault(struct wb_range *range, enum wb_operation operation, unsigned status);

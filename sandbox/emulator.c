@@ -33,8 +33,8 @@ static bool is_query(const struct wb_exchange *x)
 	struct wb_slice given = wb_exchange_header(x, "content-type");
 
 	return wb_exchange_flag(x, "x-ms-documentdb-isquery") ||
-	       wb_exchange_flag(x, "x-ms-cosmos-is-query-plan-request") ||
-	       (given.len >= sizeof type - 1 && strncasecmp(given.data, type, sizeof type - 1) == 0);
+		wb_exchange_flag(x, "x-ms-cosmos-is-query-plan-request") ||
+		(given.len >= sizeof type - 1 && strncasecmp(given.data, type, sizeof type - 1) == 0);
 }
 
 /* /dbs/D/colls/C/docs */
@@ -146,8 +146,8 @@ static void scratch_free(void *scratch)
 	wb_exchange_scratch_free(&s);
 }
 
-static enum wb_err prepare(struct wb_emulator *emulator, const struct wb_emulator_settings *settings,
-			   struct wb_error *e)
+static enum wb_err prepare(
+	struct wb_emulator *emulator, const struct wb_emulator_settings *settings, struct wb_error *e)
 {
 	struct wb_emulator_state *state = &emulator->state;
 
@@ -193,7 +193,7 @@ uint16_t wb_emulator_port(const struct wb_emulator *e)
 }
 
 enum wb_err wb_emulator_create(struct wb_emulator *emulator, const char *database, const char *container,
-			       const char *key_path, struct wb_error *e)
+	const char *key_path, struct wb_error *e)
 {
 	uint32_t now_s = (uint32_t)(wb_clock_wall_ms() / 1000);
 	struct wb_resource_result result;
@@ -212,15 +212,15 @@ enum wb_err wb_emulator_create(struct wb_emulator *emulator, const char *databas
 		wb_buf_append_cstr(&text, ",\"partitionKey\":{\"paths\":[");
 		wb_buf_append_json_string(&text, wb_slice_cstr(key_path));
 		wb_buf_append_cstr(&text, "],\"kind\":\"Hash\",\"version\":2}}");
-		result = wb_catalog_container_create(emulator->state.catalog, wb_slice_cstr(database), wb_buf_slice(&text),
-			now_s, &reply);
+		result = wb_catalog_container_create(
+			emulator->state.catalog, wb_slice_cstr(database), wb_buf_slice(&text), now_s, &reply);
 	}
 	wb_buf_release(&text);
 	wb_buf_release(&reply);
 	if (result.status == 201)
 		return WB_OK;
-	return wb_error_set(e, WB_EINVAL, "cannot create container %s in database %s: %s", container, database,
-		result.why.text);
+	return wb_error_set(
+		e, WB_EINVAL, "cannot create container %s in database %s: %s", container, database, result.why.text);
 }
 
 void wb_emulator_free(struct wb_emulator **emulator)

@@ -34,7 +34,7 @@ struct wb_emulator *wb_emulator_new(const struct wb_emulator_settings *settings,
 uint16_t wb_emulator_port(const struct wb_emulator *e);
 /* Creates a database and a container in it, partitioned by one path. */
 enum wb_err wb_emulator_create(struct wb_emulator *emulator, const char *database, const char *container,
-			       const char *key_path, struct wb_error *e) WB_MUST_USE;
+	const char *key_path, struct wb_error *e) WB_MUST_USE;
 void wb_emulator_free(struct wb_emulator **e);
 
 #endif

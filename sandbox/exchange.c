@@ -128,9 +128,10 @@ void wb_exchange_head(struct wb_exchange *x, unsigned status, double charge)
 
 	x->reply->status = status;
 	wb_buf_clear(head);
-	wb_buf_append_cstr(head, "Content-Type: application/json\r\nServer: writebehind-sandbox\r\n"
-				 "x-ms-gatewayversion: version=2.14.0\r\nx-ms-serviceversion: version=2.14.0.0\r\n"
-				 "x-ms-schemaversion: 1.19\r\nx-ms-request-charge: ");
+	wb_buf_append_cstr(head,
+		"Content-Type: application/json\r\nServer: writebehind-sandbox\r\n"
+		"x-ms-gatewayversion: version=2.14.0\r\nx-ms-serviceversion: version=2.14.0.0\r\n"
+		"x-ms-schemaversion: 1.19\r\nx-ms-request-charge: ");
 	wb_request_units_append(head, charge);
 	wb_buf_append_cstr(head, "\r\n");
 	append_activity_id(x);
@@ -176,8 +177,8 @@ static const char *error_code(unsigned status)
 	}
 }
 
-void wb_exchange_error(struct wb_exchange *x, unsigned status, unsigned substatus, int64_t retry_after_ms,
-		       const char *message)
+void wb_exchange_error(
+	struct wb_exchange *x, unsigned status, unsigned substatus, int64_t retry_after_ms, const char *message)
 {
 	const char *code = error_code(status);
 	struct wb_buf *head = &x->reply->head, *body = &x->reply->body;

@@ -65,8 +65,8 @@ void wb_exchange_head(struct wb_exchange *x, unsigned status, double charge);
 /* value must not hold line ends. */
 void wb_exchange_reply_header(struct wb_exchange *x, const char *name, struct wb_slice value);
 /* A whole error reply: {"code":"NotFound","message":"…"}. retry_after_ms < 0: none. */
-void wb_exchange_error(struct wb_exchange *x, unsigned status, unsigned substatus, int64_t retry_after_ms,
-		       const char *message);
+void wb_exchange_error(
+	struct wb_exchange *x, unsigned status, unsigned substatus, int64_t retry_after_ms, const char *message);
 /* Session token and range id, as every reply about a range carries them. */
 void wb_exchange_range_headers(struct wb_exchange *x, const struct wb_range *range, uint64_t session_number);
 

@@ -37,8 +37,12 @@ static const char *const operation_names[] = {
 };
 
 static const char *const action_names[] = {
-	[WB_FAULT_NONE] = "", [WB_FAULT_STATUS] = "", [WB_FAULT_RESET_BEFORE] = "reset-before",
-	[WB_FAULT_RESET_AFTER] = "reset-after", [WB_FAULT_HANG] = "hang", [WB_FAULT_TRUNCATE] = "truncate",
+	[WB_FAULT_NONE] = "",
+	[WB_FAULT_STATUS] = "",
+	[WB_FAULT_RESET_BEFORE] = "reset-before",
+	[WB_FAULT_RESET_AFTER] = "reset-after",
+	[WB_FAULT_HANG] = "hang",
+	[WB_FAULT_TRUNCATE] = "truncate",
 	[WB_FAULT_GARBAGE] = "garbage",
 };
 
@@ -213,7 +217,8 @@ static enum wb_err parse_rule(json_t *object, struct rule *r, struct wb_error *e
 	if (r->fault.action != WB_FAULT_NONE && r->fault.status)
 		return wb_error_set(e, WB_EINVAL, "fault rule: \"status\" and \"action\" exclude each other");
 	if (r->fault.status && !r->whole_request && (r->latency_us || r->jitter_us))
-		return wb_error_set(e, WB_EINVAL, "fault rule: latency belongs to a whole request, not to an operation");
+		return wb_error_set(
+			e, WB_EINVAL, "fault rule: latency belongs to a whole request, not to an operation");
 	if (r->fault.action != WB_FAULT_NONE)
 		r->whole_request = true;
 	else if (r->fault.status)
@@ -323,8 +328,9 @@ static bool matches(const struct rule *r, const struct wb_fault_target *t)
 	if (!slice_wanted(r->range, t->range) || !slice_wanted(r->container, t->container) ||
 		!slice_wanted(r->id, t->id))
 		return false;
-	return !r->id_prefix.data || (t->id.data && t->id.len >= r->id_prefix.len &&
-					     memcmp(t->id.data, r->id_prefix.data, r->id_prefix.len) == 0);
+	return !r->id_prefix.data ||
+		(t->id.data && t->id.len >= r->id_prefix.len &&
+			memcmp(t->id.data, r->id_prefix.data, r->id_prefix.len) == 0);
 }
 
 /* A uniform number in [0, 1). */

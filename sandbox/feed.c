@@ -15,7 +15,7 @@
 #define PAGE_BYTES_MAX     (4 * 1024 * 1024)
 #define STREAM_PIECE_BYTES (256 * 1024)
 /* A page costs this much beside what its documents cost. */
-#define FEED_BASE_CHARGE   1.0
+#define FEED_BASE_CHARGE 1.0
 
 /* One page to be made. */
 struct page {
@@ -98,8 +98,8 @@ static bool open_page(struct wb_exchange *x, struct page *p)
 	if (range.len) {
 		p->only = wb_container_range_by_id(p->container, range);
 		if (!p->only) {
-			wb_exchange_error(x, 410, WB_SUBSTATUS_RANGE_GONE, -1,
-				"The requested partition key range is gone.");
+			wb_exchange_error(
+				x, 410, WB_SUBSTATUS_RANGE_GONE, -1, "The requested partition key range is gone.");
 			return false;
 		}
 	}

@@ -81,8 +81,8 @@ static rd_kafka_t *new_client(struct wb_kafka_mock *m, const char *bootstrap, st
 	/* With Nagle's algorithm on the mock's side every acknowledgement takes a millisecond longer. */
 	if (rd_kafka_conf_set(conf, "socket.nagle.disable", "true", why, sizeof why) == RD_KAFKA_CONF_OK &&
 		rd_kafka_conf_set(conf, "client.id", "writebehind-sandbox", why, sizeof why) == RD_KAFKA_CONF_OK &&
-		(!bootstrap || rd_kafka_conf_set(conf, "bootstrap.servers", bootstrap, why, sizeof why) ==
-					RD_KAFKA_CONF_OK))
+		(!bootstrap ||
+			rd_kafka_conf_set(conf, "bootstrap.servers", bootstrap, why, sizeof why) == RD_KAFKA_CONF_OK))
 		rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why);
 	if (!rk) {
 		rd_kafka_conf_destroy(conf);
@@ -161,7 +161,8 @@ static void say_what_is_gone(struct wb_kafka_mock *m, struct topic *t, int64_t n
 	if (gone == t->said || (t->said_ms && now_ms - t->said_ms < SAY_AGAIN_MS))
 		return;
 	wb_log_error(m->log,
-		"RECORDS DROPPED: Kafka's mock keeps only 5 MiB or 100,000 batches of a partition; what no consumer had read "
+		"RECORDS DROPPED: Kafka's mock keeps only 5 MiB or 100,000 batches of a partition; what no consumer "
+	        "had read "
 		"is lost. Use a real Kafka for this much, or more kafka.partitions",
 		WB_STR("topic", t->name), WB_INT("dropped", gone), WB_INT("of", sum(t->high, t->partitions)));
 	t->said = gone;
@@ -228,7 +229,8 @@ static enum wb_err check_port(const struct wb_kafka_mock *m, uint16_t port, stru
 	const char *address = wb_kafka_mock_address(m), *colon = strrchr(address, ':');
 
 	if (port && (!colon || atoi(colon + 1) != port))
-		return wb_error_set(e, WB_EIO, "this librdkafka's mock listens on %s and not on port %u", address, port);
+		return wb_error_set(
+			e, WB_EIO, "this librdkafka's mock listens on %s and not on port %u", address, port);
 	return WB_OK;
 }
 
@@ -249,8 +251,7 @@ struct wb_kafka_mock *wb_kafka_mock_new(const struct wb_kafka_mock_settings *set
 			(void)wb_error_set(e, WB_EIO, "cannot start Kafka's mock cluster on port %u", settings->port);
 	}
 	if (m->cluster)
-		ok = !check_port(m, settings->port, e) &&
-		     !create_topics(m, settings->topics, settings->partitions, e);
+		ok = !check_port(m, settings->port, e) && !create_topics(m, settings->topics, settings->partitions, e);
 	if (ok)
 		m->watcher = new_client(m, wb_kafka_mock_address(m), e);
 	if (!m->watcher) {

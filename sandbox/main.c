@@ -11,7 +11,7 @@
 
 #define PROGRAM "writebehind-sandbox"
 /* The emulator's administration is open: nobody but this machine may reach it. */
-#define HOST    "127.0.0.1"
+#define HOST "127.0.0.1"
 
 struct sandbox {
 	struct wb_sandbox_config config;
@@ -98,7 +98,8 @@ static int run(struct sandbox *s)
 	} else {
 		wb_lifecycle_running(s->lifecycle);
 		wb_log_info(s->log, "ready", WB_STR("kafka", wb_kafka_mock_address(s->kafka)),
-			WB_INT("cosmos_port", wb_emulator_port(s->emulator)), WB_INT("ranges", s->config.cosmos_ranges));
+			WB_INT("cosmos_port", wb_emulator_port(s->emulator)),
+			WB_INT("ranges", s->config.cosmos_ranges));
 		say_ready(s);
 	}
 	(void)wb_lifecycle_wait(s->lifecycle, -1); /* returns only when it is over */
@@ -126,8 +127,8 @@ int main(int argc, char **argv)
 		break;
 	case WB_OPTIONS_RUN:
 		s.lifecycle = wb_lifecycle_new();
-		s.log = wb_log_new(PROGRAM, 2, (enum wb_log_level)s.config.log_level,
-			(enum wb_log_format)s.config.log_format);
+		s.log = wb_log_new(
+			PROGRAM, 2, (enum wb_log_level)s.config.log_level, (enum wb_log_format)s.config.log_format);
 		code = run(&s);
 		wb_log_free(&s.log);
 		wb_lifecycle_free(&s.lifecycle);

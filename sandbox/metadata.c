@@ -18,22 +18,25 @@ void wb_account_route(struct wb_exchange *x)
 	wb_buf_append_slice(&url, host);
 	wb_buf_append_char(&url, '/');
 	wb_exchange_begin(x, 200, METADATA_CHARGE);
-	wb_buf_append_cstr(body, "{\"_self\":\"\",\"id\":\"sandbox\",\"_rid\":\"sandbox.documents.azure.com\",\"media\":\"//media/\","
-				 "\"addresses\":\"//addresses/\",\"_dbs\":\"//dbs/\"");
+	wb_buf_append_cstr(body,
+		"{\"_self\":\"\",\"id\":\"sandbox\",\"_rid\":\"sandbox.documents.azure.com\",\"media\":\"//media/\","
+		"\"addresses\":\"//addresses/\",\"_dbs\":\"//dbs/\"");
 	for (int i = 0; i < 2; i++) {
-		wb_buf_append_cstr(body, i ? ",\"readableLocations\":[{\"name\":\"Sandbox\",\"databaseAccountEndpoint\":" :
-					     ",\"writableLocations\":[{\"name\":\"Sandbox\",\"databaseAccountEndpoint\":");
+		wb_buf_append_cstr(body,
+			i ? ",\"readableLocations\":[{\"name\":\"Sandbox\",\"databaseAccountEndpoint\":"
+			  : ",\"writableLocations\":[{\"name\":\"Sandbox\",\"databaseAccountEndpoint\":");
 		wb_buf_append_json_string(body, wb_buf_slice(&url));
 		wb_buf_append_cstr(body, "}]");
 	}
-	wb_buf_append_cstr(body, ",\"enableMultipleWriteLocations\":false,"
-				 "\"enablePerPartitionFailoverBehavior\":false,"
-				 "\"userReplicationPolicy\":{\"asyncReplication\":false,\"minReplicaSetSize\":1,"
-				 "\"maxReplicasetSize\":4},"
-				 "\"userConsistencyPolicy\":{\"defaultConsistencyLevel\":\"Session\"},"
-				 "\"systemReplicationPolicy\":{\"minReplicaSetSize\":1,\"maxReplicasetSize\":4},"
-				 "\"readPolicy\":{\"primaryReadCoefficient\":1,\"secondaryReadCoefficient\":1},"
-				 "\"queryEngineConfiguration\":\"{\\\"maxSqlQueryInputLength\\\":262144}\"}");
+	wb_buf_append_cstr(body,
+		",\"enableMultipleWriteLocations\":false,"
+		"\"enablePerPartitionFailoverBehavior\":false,"
+		"\"userReplicationPolicy\":{\"asyncReplication\":false,\"minReplicaSetSize\":1,"
+		"\"maxReplicasetSize\":4},"
+		"\"userConsistencyPolicy\":{\"defaultConsistencyLevel\":\"Session\"},"
+		"\"systemReplicationPolicy\":{\"minReplicaSetSize\":1,\"maxReplicasetSize\":4},"
+		"\"readPolicy\":{\"primaryReadCoefficient\":1,\"secondaryReadCoefficient\":1},"
+		"\"queryEngineConfiguration\":\"{\\\"maxSqlQueryInputLength\\\":262144}\"}");
 	wb_buf_release(&url);
 }
 
@@ -59,7 +62,7 @@ static void finish_list(struct wb_exchange *x, const struct wb_resource_result *
 static bool is_list(const struct wb_exchange *x)
 {
 	return wb_exchange_is(x, "GET") ||
-	       (wb_exchange_is(x, "POST") && wb_exchange_flag(x, "x-ms-documentdb-isquery"));
+		(wb_exchange_is(x, "POST") && wb_exchange_flag(x, "x-ms-documentdb-isquery"));
 }
 
 void wb_databases_route(struct wb_exchange *x)

@@ -9,11 +9,14 @@
 /* The key that Microsoft's own emulators have, printed in their documentation: no secret. */
 #define EMULATOR_KEY "C2y6yDjf5/R+ob0N8A7Cgv30VRDJIWEHLM+4QDU5DE2nQ9nDuVTqobD4b8mGGyPMbIZnqyMsEcaGQy67XIw/Jw=="
 
-#define ROW(type_, member_, key_, def_, min_, max_, help_)                                                       \
-	{                                                                                                        \
-		.key = (key_), .type = (type_), .offset = offsetof(struct wb_sandbox_config, member_), .def = (def_), \
-		.min = (min_), .max = (max_), .help = (help_)                                                    \
-	}
+#define ROW(type_, member_, key_, def_, min_, max_, help_)             \
+	{ .key = (key_),                                               \
+		.type = (type_),                                       \
+		.offset = offsetof(struct wb_sandbox_config, member_), \
+		.def = (def_),                                         \
+		.min = (min_),                                         \
+		.max = (max_),                                         \
+		.help = (help_) }
 
 static const struct wb_option kafka_rows[] = {
 	ROW(WB_OPT_INT, kafka_port, "kafka.port", "0", 0, 65535, "port on loopback; 0 picks a free one"),
@@ -64,10 +67,7 @@ static const struct wb_option log_rows[] = {
 		.help = "how a line of the log looks" },
 };
 
-#define GROUP(title_, rows_)                                                    \
-	{                                                                       \
-		.title = (title_), .options = (rows_), .count = WB_ARRAY_LEN(rows_) \
-	}
+#define GROUP(title_, rows_) { .title = (title_), .options = (rows_), .count = WB_ARRAY_LEN(rows_) }
 static const struct wb_option_group groups[] = {
 	GROUP("Kafka (librdkafka's mock cluster)", kafka_rows),
 	GROUP("Cosmos DB emulator", cosmos_rows),
@@ -77,8 +77,9 @@ static const struct wb_option_group groups[] = {
 
 const struct wb_option_table wb_sandbox_options = {
 	.program = "writebehind-sandbox",
-	.summary = "Kafka and Cosmos DB in one process, for development and tests: in memory, on loopback, with faults on "
-		   "request.",
+	.summary =
+		"Kafka and Cosmos DB in one process, for development and tests: in memory, on loopback, with faults on "
+		"request.",
 	.usage = "writebehind-sandbox [options]",
 	.epilogue =
 		"When both are ready it prints one line of JSON to standard output:\n"
@@ -88,7 +89,9 @@ const struct wb_option_table wb_sandbox_options = {
 		"On the Cosmos port, unsigned:\n"
 		"  GET  /_sandbox/stats        operations by status, request units, records that Kafka's mock dropped\n"
 		"  POST /_sandbox/faults       add rules; GET lists them, DELETE clears them. Examples:\n"
-		"    [{\"match\":{\"op\":\"upsert\",\"bulk\":true,\"range\":\"0\",\"id_prefix\":\"x\"},\"probability\":0.1,\n"
+		"    "
+	        "[{\"match\":{\"op\":\"upsert\",\"bulk\":true,\"range\":\"0\",\"id_prefix\":\"x\"},\"probability\":0.1,"
+	        "\n"
 		"      \"count\":5,\"status\":429,\"substatus\":3200,\"retry_after_ms\":50}]    some operations\n"
 		"    [{\"scope\":\"request\",\"probability\":0.01,\"status\":503}]             whole replies\n"
 		"    [{\"action\":\"reset-after\",\"count\":1}]   or reset-before, hang, truncate, garbage\n"

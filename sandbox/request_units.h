@@ -28,8 +28,8 @@ struct wb_request_units {
 
 /* Whether an operation may run at now_ms (monotonic). limit: units per second, 0 for no limit. If not, sets
  * *ret_retry_after_ms (>= 1) to when it may be tried again. */
-bool wb_request_units_admit(struct wb_request_units *u, double limit, int64_t now_ms,
-			    int64_t *ret_retry_after_ms) WB_MUST_USE;
+bool wb_request_units_admit(
+	struct wb_request_units *u, double limit, int64_t now_ms, int64_t *ret_retry_after_ms) WB_MUST_USE;
 void wb_request_units_spend(struct wb_request_units *u, double charge);
 
 #endif

@@ -48,8 +48,8 @@ void wb_rid_container(uint32_t database, uint32_t container, char ret[WB_RID_CON
 	base64(bytes, sizeof bytes, ret);
 }
 
-void wb_rid_child(uint32_t database, uint32_t container, enum wb_rid_child kind, uint64_t number,
-		  char ret[WB_RID_CHILD_SIZE])
+void wb_rid_child(
+	uint32_t database, uint32_t container, enum wb_rid_child kind, uint64_t number, char ret[WB_RID_CHILD_SIZE])
 {
 	uint8_t bytes[16];
 

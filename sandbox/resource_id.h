@@ -18,8 +18,8 @@ enum wb_rid_child { WB_RID_DOCUMENT = 0, WB_RID_PARTITION_KEY_RANGE = 5 };
 void wb_rid_database(uint32_t database, char ret[WB_RID_DATABASE_SIZE]);
 void wb_rid_container(uint32_t database, uint32_t container, char ret[WB_RID_CONTAINER_SIZE]);
 /* number < 2^60 */
-void wb_rid_child(uint32_t database, uint32_t container, enum wb_rid_child kind, uint64_t number,
-		  char ret[WB_RID_CHILD_SIZE]);
+void wb_rid_child(
+	uint32_t database, uint32_t container, enum wb_rid_child kind, uint64_t number, char ret[WB_RID_CHILD_SIZE]);
 /* "\"xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx\"" of a version and when it was written. */
 void wb_etag_text(uint64_t version, uint32_t written_s, char ret[WB_ETAG_SIZE]);
 

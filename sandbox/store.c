@@ -9,7 +9,7 @@
 #define BUCKETS_MIN 1024
 #define ITEM_ALIGN  16
 /* What an item costs beside its bytes: its header, its place in both tables, and the allocator's own. */
-#define ITEM_COST   (sizeof(struct wb_item) + 3 * sizeof(void *) + 16)
+#define ITEM_COST (sizeof(struct wb_item) + 3 * sizeof(void *) + 16)
 
 static uint64_t mix(uint64_t h, uint64_t word)
 {
@@ -129,8 +129,8 @@ static void append_slot(struct wb_store *s, struct wb_item *item)
 	s->slots[s->slot_count++] = item;
 }
 
-enum wb_err wb_store_put(struct wb_store *s, const struct wb_item_key *key, struct wb_slice body, uint32_t now_s,
-			 struct wb_item **ret)
+enum wb_err wb_store_put(
+	struct wb_store *s, const struct wb_item_key *key, struct wb_slice body, uint32_t now_s, struct wb_item **ret)
 {
 	struct wb_item **link = find_link(s, key), *item = *link;
 	uint32_t room = (uint32_t)((key->id.len + key->pk.len + body.len + ITEM_ALIGN - 1) & ~(size_t)(ITEM_ALIGN - 1));

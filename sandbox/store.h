@@ -80,7 +80,7 @@ struct wb_item *wb_store_find(const struct wb_store *s, const struct wb_item_key
 /* Creates the item or replaces its body; it gets a new version. WB_EFULL when the budget would be exceeded: then
  * nothing changed. Lengths: id and pk below 2^16, body below 2^31. */
 enum wb_err wb_store_put(struct wb_store *s, const struct wb_item_key *key, struct wb_slice body, uint32_t now_s,
-			 struct wb_item **ret) WB_MUST_USE;
+	struct wb_item **ret) WB_MUST_USE;
 /* false when there is no such item. */
 bool wb_store_remove(struct wb_store *s, const struct wb_item_key *key);
 /* The item that follows number in the order of creation (0: the first), or NULL. */

@@ -276,7 +276,7 @@ static bool loop_init(struct loop *l, struct wb_web_server *s)
 	l->swept_us = wb_clock_mono_us();
 	wb_mutex_init(&l->lock);
 	return l->epoll >= 0 && l->wake >= 0 && l->timer >= 0 && watch(l->epoll, l->wake, &l->wake) &&
-	       watch(l->epoll, l->timer, &l->timer);
+		watch(l->epoll, l->timer, &l->timer);
 }
 
 static void loop_release(struct loop *l, struct wb_web_server *s)
@@ -307,8 +307,8 @@ static enum wb_err listen_on(struct wb_web_server *s, struct wb_error *e)
 	if (s->listener < 0 || setsockopt(s->listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) ||
 		bind(s->listener, (const struct sockaddr *)&address, sizeof address) || listen(s->listener, 1024) ||
 		getsockname(s->listener, (struct sockaddr *)&address, &len))
-		return wb_error_set(e, WB_EIO, "cannot listen on %s:%u: %s", s->settings.host, s->settings.port,
-			strerror(errno));
+		return wb_error_set(
+			e, WB_EIO, "cannot listen on %s:%u: %s", s->settings.host, s->settings.port, strerror(errno));
 	s->port = ntohs(address.sin_port);
 	return WB_OK;
 }

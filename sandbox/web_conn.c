@@ -108,7 +108,8 @@ static void render(struct wb_web_conn *c)
 		wb_buf_clear(&r->head);
 		drop_producer(r);
 		r->status = 500;
-		wb_buf_append_cstr(&r->body, "{\"code\":\"500\",\"message\":\"The reply exceeds the sandbox's limit.\"}");
+		wb_buf_append_cstr(
+			&r->body, "{\"code\":\"500\",\"message\":\"The reply exceeds the sandbox's limit.\"}");
 	}
 	wb_clock_rfc1123(wb_clock_wall_ms(), date);
 	c->streaming = r->producer != NULL;
@@ -249,8 +250,8 @@ static bool step_body(struct wb_web_conn *c, void **scratch, int64_t now_us)
 
 	if (c->request.chunked) {
 		size_t used = 0;
-		int done = wb_web_chunks_decode(&c->chunks, c->in + c->raw_at, c->in_len - c->raw_at,
-			c->in + c->head_len, &c->body_len, &used);
+		int done = wb_web_chunks_decode(
+			&c->chunks, c->in + c->raw_at, c->in_len - c->raw_at, c->in + c->head_len, &c->body_len, &used);
 
 		c->raw_at += used;
 		if (done < 0 || c->body_len > WB_WEB_BODY_MAX) {
@@ -281,7 +282,8 @@ static bool step_body(struct wb_web_conn *c, void **scratch, int64_t now_us)
 static void next_request(struct wb_web_conn *c)
 {
 	c->in_len -= c->raw_at;
-	memmove(c->in, c->in + c->raw_at, c->in_len);
+	if (c->in_len)
+		memmove(c->in, c->in + c->raw_at, c->in_len);
 	c->head_len = c->raw_at = c->body_len = 0;
 	c->state = c->reply.close ? WB_CONN_CLOSED : WB_CONN_HEAD;
 	drop_producer(&c->reply);

@@ -9,7 +9,7 @@
 static bool is_token_char(char c)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-	       (c && strchr("!#$%&'*+-.^_`|~", c));
+		(c && strchr("!#$%&'*+-.^_`|~", c));
 }
 
 static bool name_is(struct wb_slice name, const char *literal)
@@ -125,8 +125,8 @@ static unsigned parse_header(struct wb_slice line, struct wb_web_request *r, boo
 
 int64_t wb_web_head_parse(struct wb_slice data, struct wb_web_request *ret, unsigned *ret_status)
 {
-	const char *end = memmem(data.data, data.len < WB_WEB_HEAD_MAX ? data.len : WB_WEB_HEAD_MAX, "\r\n\r\n", 4);
-	const char *line = data.data;
+	size_t look = data.len < WB_WEB_HEAD_MAX ? data.len : WB_WEB_HEAD_MAX;
+	const char *end = look ? memmem(data.data, look, "\r\n\r\n", 4) : NULL, *line = data.data;
 	bool has_length = false;
 
 	*ret_status = 431;
@@ -251,8 +251,8 @@ static bool chunk_control(struct wb_web_chunks *c, char byte)
 	}
 }
 
-int wb_web_chunks_decode(struct wb_web_chunks *c, const char *raw, size_t len, char *out, size_t *out_len,
-			 size_t *ret_used)
+int wb_web_chunks_decode(
+	struct wb_web_chunks *c, const char *raw, size_t len, char *out, size_t *out_len, size_t *ret_used)
 {
 	size_t at = 0;
 

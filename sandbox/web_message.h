@@ -45,7 +45,14 @@ size_t wb_web_percent_decode(struct wb_slice s, char *out) WB_MUST_USE;
 
 /* The state of a chunked body that is decoded as its bytes come. Zeroed memory is the start. */
 struct wb_web_chunks {
-	enum { WB_CHUNK_SIZE, WB_CHUNK_EXTENSION, WB_CHUNK_DATA, WB_CHUNK_DATA_END, WB_CHUNK_TRAILER, WB_CHUNK_DONE } state;
+	enum {
+		WB_CHUNK_SIZE,
+		WB_CHUNK_EXTENSION,
+		WB_CHUNK_DATA,
+		WB_CHUNK_DATA_END,
+		WB_CHUNK_TRAILER,
+		WB_CHUNK_DONE
+	} state;
 	uint64_t left;       /* of the chunk's data */
 	unsigned digits;     /* of its size */
 	unsigned line;       /* bytes in the current trailer line */
@@ -54,7 +61,7 @@ struct wb_web_chunks {
 
 /* Decodes in place: moves data bytes found in raw[0, len) to out (out <= raw). Adds to *out_len what was produced and
  * sets *ret_used to what was consumed. 1 when the body is complete, 0 when more is needed, -1 when it is malformed. */
-int wb_web_chunks_decode(struct wb_web_chunks *c, const char *raw, size_t len, char *out, size_t *out_len,
-			 size_t *ret_used) WB_MUST_USE;
+int wb_web_chunks_decode(
+	struct wb_web_chunks *c, const char *raw, size_t len, char *out, size_t *out_len, size_t *ret_used) WB_MUST_USE;
 
 #endif

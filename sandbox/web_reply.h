@@ -37,8 +37,8 @@ struct wb_web_reply {
 };
 
 /* scratch is a place for the loop's own working memory: NULL at the first call on a thread, freed by scratch_free. */
-typedef void (*wb_web_handler)(void *arg, void **scratch, const struct wb_web_request *request,
-			       struct wb_web_reply *reply);
+typedef void (*wb_web_handler)(
+	void *arg, void **scratch, const struct wb_web_request *request, struct wb_web_reply *reply);
 
 /* The reason phrase of a status; "Status" for one that it does not know. */
 const char *wb_web_status_text(unsigned status);

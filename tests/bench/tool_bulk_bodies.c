@@ -91,7 +91,8 @@ static void print_bodies(json_t *entries, unsigned ranges, unsigned count)
 		range = range_of(key, ranges);
 		b = &open[range];
 		wb_buf_appendf(&b->text,
-			"%s{\"operationType\":\"Upsert\",\"partitionKey\":\"[\\\"%s\\\"]\",\"minimalReturnPreference\":true,"
+			"%s{\"operationType\":\"Upsert\",\"partitionKey\":\"[\\\"%s\\\"]\",\"minimalReturnPreference\":"
+		        "true,"
 			"\"resourceBody\":",
 			b->operations ? "," : "[", key);
 		append_document(&b->text, entries, number, key);

@@ -23,8 +23,8 @@ static int setup(void **state)
 	struct wb_resource_result result;
 
 	f = (struct fixture){ .budget = { .max_bytes = 1 << 30 } };
-	f.container = wb_container_new(&place, wb_slice_cstr("{\"id\":\"c\",\"partitionKey\":{\"paths\":[\"/pk\"]}}"), 1,
-		&f.budget, 1, &result);
+	f.container = wb_container_new(&place, wb_slice_cstr("{\"id\":\"c\",\"partitionKey\":{\"paths\":[\"/pk\"]}}"),
+		1, &f.budget, 1, &result);
 	wb_document_scratch_init(&f.scratch);
 	wb_buf_init(&f.body, 1 << 20);
 	wb_buf_init(&f.ids, 1 << 20);
@@ -54,8 +54,11 @@ static unsigned parse(struct fixture *f, const char *text)
 /* Runs a body; the reply's status, and its elements in f->reply. */
 static unsigned run(struct fixture *f, const char *text, struct wb_faults *faults)
 {
-	const struct wb_bulk_run run = { .container = f->container, .range = f->container->ranges[0],
-		.scratch = &f->scratch, .faults = faults, .targets = f->targets };
+	const struct wb_bulk_run run = { .container = f->container,
+		.range = f->container->ranges[0],
+		.scratch = &f->scratch,
+		.faults = faults,
+		.targets = f->targets };
 	double charge;
 	unsigned status;
 
@@ -76,8 +79,9 @@ static int status_of(const struct fixture *f, size_t i)
 	return (int)json_integer_value(json_object_get(json_array_get(f->reply, i), "statusCode"));
 }
 
-#define UPSERT(id) \
-	"{\"operationType\":\"Upsert\",\"partitionKey\":\"[\\\"p\\\"]\",\"resourceBody\":{\"id\":\"" id "\",\"pk\":\"p\"}}"
+#define UPSERT(id)                                                                                      \
+	"{\"operationType\":\"Upsert\",\"partitionKey\":\"[\\\"p\\\"]\",\"resourceBody\":{\"id\":\"" id \
+	"\",\"pk\":\"p\"}}"
 
 static void all_good_is_200(void **state)
 {
@@ -113,22 +117,24 @@ static void every_kind_of_operation_runs(void **state)
 {
 	struct fixture *f = *state;
 
-	assert_int_equal(run(f,
-				 "[{\"operationType\":\"Create\",\"partitionKey\":\"[5]\",\"resourceBody\":{\"id\":\"x\",\"pk\":5}},"
-				 "{\"resourceBody\":{\"pk\":5,\"id\":\"x\",\"n\":1},\"id\":\"x\",\"partitionKey\":\"[5.0]\","
-				 "\"operationType\":\"Replace\"},"
-				 "{\"operationType\":\"Read\",\"id\":\"x\",\"partitionKey\":\"[5]\",\"unknown\":[{}]},"
-				 "{\"operationType\":\"Delete\",\"id\":\"\\u0078\",\"partitionKey\":\"[5]\"},"
-				 "{\"operationType\":\"Delete\",\"id\":\"x\",\"partitionKey\":\"[5]\"}]",
-				 NULL),
+	assert_int_equal(
+		run(f,
+			"[{\"operationType\":\"Create\",\"partitionKey\":\"[5]\",\"resourceBody\":{\"id\":\"x\",\"pk\":"
+	                "5}},"
+			"{\"resourceBody\":{\"pk\":5,\"id\":\"x\",\"n\":1},\"id\":\"x\",\"partitionKey\":\"[5.0]\","
+			"\"operationType\":\"Replace\"},"
+			"{\"operationType\":\"Read\",\"id\":\"x\",\"partitionKey\":\"[5]\",\"unknown\":[{}]},"
+			"{\"operationType\":\"Delete\",\"id\":\"\\u0078\",\"partitionKey\":\"[5]\"},"
+			"{\"operationType\":\"Delete\",\"id\":\"x\",\"partitionKey\":\"[5]\"}]",
+			NULL),
 		207);
 	assert_int_equal(status_of(f, 0), 201);
 	assert_int_equal(status_of(f, 1), 200);
 	assert_int_equal(status_of(f, 2), 200);
 	assert_int_equal(status_of(f, 3), 204);
 	assert_int_equal(status_of(f, 4), 404);
-	assert_int_equal(json_integer_value(json_object_get(
-				 json_object_get(json_array_get(f->reply, 2), "resourceBody"), "n")),
+	assert_int_equal(
+		json_integer_value(json_object_get(json_object_get(json_array_get(f->reply, 2), "resourceBody"), "n")),
 		1);
 }
 
@@ -136,10 +142,11 @@ static void a_minimal_reply_has_no_body(void **state)
 {
 	struct fixture *f = *state;
 
-	assert_int_equal(run(f,
-				 "[{\"operationType\":\"Upsert\",\"partitionKey\":\"[1]\",\"minimalReturnPreference\":true,"
-				 "\"resourceBody\":{\"id\":\"x\",\"pk\":1}}," UPSERT("y") "]",
-				 NULL),
+	assert_int_equal(
+		run(f,
+			"[{\"operationType\":\"Upsert\",\"partitionKey\":\"[1]\",\"minimalReturnPreference\":true,"
+			"\"resourceBody\":{\"id\":\"x\",\"pk\":1}}," UPSERT("y") "]",
+			NULL),
 		200);
 	assert_null(json_object_get(json_array_get(f->reply, 0), "resourceBody"));
 	assert_non_null(json_object_get(json_array_get(f->reply, 0), "eTag"));
@@ -191,7 +198,8 @@ static void a_hundred_operations_and_two_megabytes_are_the_limit(void **state)
 	wb_buf_append_char(&text, ']');
 	assert_int_equal(parse(f, text.data), 400);
 	wb_buf_clear(&text);
-	wb_buf_append_cstr(&text, "[{\"operationType\":\"Upsert\",\"partitionKey\":\"[1]\",\"resourceBody\":{\"id\":\"");
+	wb_buf_append_cstr(
+		&text, "[{\"operationType\":\"Upsert\",\"partitionKey\":\"[1]\",\"resourceBody\":{\"id\":\"");
 	for (int i = 0; i < WB_BULK_BYTES_MAX; i++)
 		wb_buf_append_char(&text, 'x');
 	wb_buf_append_cstr(&text, "\"}}]");
@@ -203,11 +211,12 @@ static void an_operation_with_a_bad_key_fails_alone(void **state)
 {
 	struct fixture *f = *state;
 
-	assert_int_equal(run(f,
-				 "[{\"operationType\":\"Upsert\",\"partitionKey\":\"no json\",\"resourceBody\":{\"id\":\"a\"}},"
-				 "{\"operationType\":\"Upsert\",\"partitionKey\":\"[\\\"q\\\"]\",\"resourceBody\":"
-				 "{\"id\":\"a\",\"pk\":\"p\"}}," UPSERT("b") "]",
-				 NULL),
+	assert_int_equal(
+		run(f,
+			"[{\"operationType\":\"Upsert\",\"partitionKey\":\"no json\",\"resourceBody\":{\"id\":\"a\"}},"
+			"{\"operationType\":\"Upsert\",\"partitionKey\":\"[\\\"q\\\"]\",\"resourceBody\":"
+			"{\"id\":\"a\",\"pk\":\"p\"}}," UPSERT("b") "]",
+			NULL),
 		207);
 	assert_int_equal(status_of(f, 0), 400);
 	assert_int_equal(status_of(f, 1), 400);

@@ -88,7 +88,8 @@ static void the_border_belongs_to_the_right_range(void **state)
 static void a_definition_is_kept_and_completed(void **state)
 {
 	struct wb_resource_result result;
-	struct wb_container *c = make("{\"id\":\"c\",\"partitionKey\":{\"paths\":[\"/a/b\"]},\"defaultTtl\":-1}", 1, &result);
+	struct wb_container *c = make(
+		"{\"id\":\"c\",\"partitionKey\":{\"paths\":[\"/a/b\"]},\"defaultTtl\":-1}", 1, &result);
 	struct wb_buf b;
 	json_t *shown;
 

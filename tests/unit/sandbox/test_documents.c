@@ -22,8 +22,8 @@ static int setup(void **state)
 	struct wb_resource_result result;
 
 	f = (struct fixture){ .budget = { .max_bytes = 1 << 30 }, .now = { 1700000000, 1000 } };
-	f.container = wb_container_new(&place, wb_slice_cstr("{\"id\":\"c\",\"partitionKey\":{\"paths\":[\"/pk\"]}}"), 4,
-		&f.budget, 1, &result);
+	f.container = wb_container_new(&place, wb_slice_cstr("{\"id\":\"c\",\"partitionKey\":{\"paths\":[\"/pk\"]}}"),
+		4, &f.budget, 1, &result);
 	wb_document_scratch_init(&f.scratch);
 	wb_buf_init(&f.body, 1 << 20);
 	*state = &f;
@@ -48,8 +48,10 @@ struct call {
 
 static struct wb_document_result run(struct fixture *f, struct call c)
 {
-	struct wb_document_request request = { .operation = c.operation, .id = wb_slice_cstr(c.id),
-		.if_match = wb_slice_cstr(c.if_match), .if_none_match = wb_slice_cstr(c.if_none_match) };
+	struct wb_document_request request = { .operation = c.operation,
+		.id = wb_slice_cstr(c.id),
+		.if_match = wb_slice_cstr(c.if_match),
+		.if_none_match = wb_slice_cstr(c.if_none_match) };
 	struct wb_document_result result;
 	struct wb_json_document found;
 	struct wb_json_error where;
@@ -59,7 +61,8 @@ static struct wb_document_result run(struct fixture *f, struct call c)
 	assert_int_equal(wb_document_scratch_clear(&f->scratch), WB_OK);
 	assert_int_equal(wb_pk_parse(wb_slice_cstr(c.key), 0, &f->scratch, &key, &why), WB_REASON_NONE);
 	if (c.document) {
-		assert_int_equal(wb_json_scan_document(wb_slice_cstr(c.document), &f->container->key.paths, &found, &where),
+		assert_int_equal(
+			wb_json_scan_document(wb_slice_cstr(c.document), &f->container->key.paths, &found, &where),
 			WB_JSON_OK);
 		request.found = &found;
 	}
@@ -70,7 +73,7 @@ static struct wb_document_result run(struct fixture *f, struct call c)
 	return result;
 }
 
-#define RUN(f, ...) run((f), (struct call){ __VA_ARGS__ })
+#define RUN(f, ...)                run((f), (struct call){ __VA_ARGS__ })
 #define UPSERT(f, key_, document_) RUN((f), .operation = WB_OPERATION_UPSERT, .key = (key_), .document = (document_))
 #define CREATE(f, key_, document_) RUN((f), .operation = WB_OPERATION_CREATE, .key = (key_), .document = (document_))
 #define READ(f, key_, id_)         RUN((f), .operation = WB_OPERATION_READ, .key = (key_), .id = (id_))
@@ -117,9 +120,12 @@ static void an_item_is_its_decoded_id_and_canonical_key(void **state)
 static void the_stated_key_must_be_the_documents(void **state)
 {
 	static const char *const cases[][2] = {
-		{ "[\"p\"]", "{\"id\":\"a\",\"pk\":\"q\"}" }, { "[1]", "{\"id\":\"a\",\"pk\":\"1\"}" },
-		{ "[\"p\"]", "{\"id\":\"a\"}" },               { "[{}]", "{\"id\":\"a\",\"pk\":null}" },
-		{ "[true]", "{\"id\":\"a\",\"pk\":1}" },       { "[\"p\",\"q\"]", "{\"id\":\"a\",\"pk\":\"p\"}" },
+		{ "[\"p\"]", "{\"id\":\"a\",\"pk\":\"q\"}" },
+		{ "[1]", "{\"id\":\"a\",\"pk\":\"1\"}" },
+		{ "[\"p\"]", "{\"id\":\"a\"}" },
+		{ "[{}]", "{\"id\":\"a\",\"pk\":null}" },
+		{ "[true]", "{\"id\":\"a\",\"pk\":1}" },
+		{ "[\"p\",\"q\"]", "{\"id\":\"a\",\"pk\":\"p\"}" },
 	};
 	struct fixture *f = *state;
 
@@ -235,8 +241,8 @@ static void an_operation_outside_the_range_is_sent_away(void **state)
 	int inside = 0;
 
 	for (int i = 1; i <= 4; i++) {
-		r = RUN(f, .operation = WB_OPERATION_UPSERT, .key = "[\"p\"]", .document = "{\"id\":\"a\",\"pk\":\"p\"}",
-			.only = i);
+		r = RUN(f, .operation = WB_OPERATION_UPSERT, .key = "[\"p\"]",
+			.document = "{\"id\":\"a\",\"pk\":\"p\"}", .only = i);
 		if (r.status == 410)
 			assert_int_equal(r.substatus, WB_SUBSTATUS_RANGE_GONE);
 		else

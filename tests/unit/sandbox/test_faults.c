@@ -8,8 +8,11 @@
 
 static struct wb_fault_target target(enum wb_operation operation, bool bulk, const char *range, const char *id)
 {
-	return (struct wb_fault_target){ .operation = operation, .bulk = bulk, .range = wb_slice_cstr(range),
-		.container = wb_slice_cstr("documents"), .id = wb_slice_cstr(id) };
+	return (struct wb_fault_target){ .operation = operation,
+		.bulk = bulk,
+		.range = wb_slice_cstr(range),
+		.container = wb_slice_cstr("documents"),
+		.id = wb_slice_cstr(id) };
 }
 
 static struct wb_faults *with(const char *rules)
