@@ -23,6 +23,7 @@ struct partition {
 struct wb_kafka_reader {
 	struct wb_kafka_context context; /* first: the client's opaque */
 	rd_kafka_t *rk;
+	rd_kafka_t *asker;               /* asks for ends: behind rk's long fetches a question would wait for each */
 	rd_kafka_topic_t *rkt;
 	rd_kafka_queue_t *queue;         /* of all partitions */
 	char *topic;
@@ -174,7 +175,8 @@ struct wb_kafka_reader *wb_kafka_reader_new(const struct wb_kafka_options *optio
 	r->topic = wb_xstrdup(topic);
 	r->since_ms = since_ms;
 	r->rk = client_new(r, options, client_id, e);
-	if (!r->rk) {
+	r->asker = r->rk ? client_new(r, options, client_id, e) : NULL;
+	if (!r->asker) {
 		wb_kafka_reader_free(&r);
 		return NULL;
 	}
@@ -201,6 +203,8 @@ void wb_kafka_reader_free(struct wb_kafka_reader **reader)
 		rd_kafka_queue_destroy(r->queue);
 	if (r->rk)
 		rd_kafka_destroy(r->rk);
+	if (r->asker)
+		rd_kafka_destroy(r->asker);
 	free(r->partitions);
 	free(r->topic);
 	free(r);
@@ -265,6 +269,7 @@ size_t wb_kafka_reader_poll(struct wb_kafka_reader *r, size_t max, int64_t timeo
 	if (wb_clock_mono_ms() >= r->refresh_at_ms)
 		refresh(r, REFRESH_TIMEOUT_MS);
 	(void)rd_kafka_poll(r->rk, 0); /* errors and log lines; how many is of no interest */
+	(void)rd_kafka_poll(r->asker, 0);
 	while (handed < max && !r->fatal) {
 		int64_t left_ms = handed ? 0 : deadline_ms - wb_clock_mono_ms();
 		rd_kafka_message_t *m = rd_kafka_consume_queue(r->queue, left_ms > 0 ? (int)left_ms : 0);
@@ -292,7 +297,8 @@ enum wb_err wb_kafka_reader_mark(struct wb_kafka_reader *r, int64_t timeout_ms, 
 	for (int32_t i = 0; i < r->count && !err; i++) {
 		int64_t low, high, left_ms = deadline_ms - wb_clock_mono_ms();
 
-		err = rd_kafka_query_watermark_offsets(r->rk, r->topic, i, &low, &high, left_ms > 0 ? (int)left_ms : 1);
+		err = rd_kafka_query_watermark_offsets(
+			r->asker, r->topic, i, &low, &high, left_ms > 0 ? (int)left_ms : 1);
 		if (!err) {
 			r->partitions[i].mark = high;
 			/* What retention has removed is not waited for. */
