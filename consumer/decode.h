@@ -13,27 +13,35 @@
 #include "common/cosmos/partition_key.h"
 #include "consumer/write.h"
 
+/* What scratch must at least be allowed to hold. */
+#define WB_DECODE_SCRATCH_BYTES (64 * 1024)
+
 struct wb_decode_settings {
-	struct wb_slice database, container;      /* the configured default */
-	const struct wb_slice *allowed;           /* container names that wb-container may name (cosmos.containers) */
+	struct wb_slice database, container; /* the configured default */
+	const struct wb_slice *allowed;      /* container names that wb-container may name (cosmos.containers) */
 	size_t allowed_count;
 	size_t document_max_bytes;
 };
 
 struct wb_decode_target {
-	struct wb_slice database, container;
+	struct wb_slice database, container; /* into the headers or the settings */
 };
 
 /* Fills w's op, job, seq from the headers and says which container it is for; meta is kept by the caller for
- * wb_decode_document. NONE, or a reason with why (job and seq are filled when they could be read). */
-enum wb_reason wb_decode_target(const struct wb_decode_settings *settings, const struct wb_header *headers, size_t count,
-				struct wb_write *w, struct wb_record_meta *ret_meta, struct wb_decode_target *ret,
-				struct wb_error *why) WB_MUST_USE;
-/* Judges value (upsert) or the headers wb-id and wb-partition-key (delete) and fills document, id, pk_text and
- * storage; ret_epk is where it belongs. scratch is cleared and used. Not yet handled operations are
- * UNKNOWN_OPERATION; a null value without wb-op is TOMBSTONE. */
+ * wb_decode_document and points into the headers. The default container is always allowed, another one by its name in
+ * allowed; a database other than the configured one never. NONE, or INVALID_HEADER, UNKNOWN_OPERATION,
+ * CONTAINER_NOT_ALLOWED or UNKNOWN_CONTAINER (there is no default) with why; job and seq are filled when they could be
+ * read. */
+enum wb_reason wb_decode_target(const struct wb_decode_settings *settings, const struct wb_header *headers,
+	size_t count, struct wb_write *w, struct wb_record_meta *ret_meta, struct wb_decode_target *ret,
+	struct wb_error *why) WB_MUST_USE;
+/* Judges w->value (upsert) or the headers wb-id and wb-partition-key (delete; a value is ignored) and fills document,
+ * and id and pk_text in storage; ret_epk is where it belongs. An upsert may carry those headers, too: they must then
+ * say what the document says. A property that the document lacks is undefined and fine. scratch is cleared and used.
+ * NONE, or a reason with why and w unchanged: operations and conditions that are not carried out are
+ * UNKNOWN_OPERATION, a null value without wb-op is TOMBSTONE. */
 enum wb_reason wb_decode_document(const struct wb_decode_settings *settings, const struct wb_record_meta *meta,
-				  const struct wb_pk_definition *definition, struct wb_buf *scratch, struct wb_write *w,
-				  struct wb_epk *ret_epk, struct wb_error *why) WB_MUST_USE;
+	const struct wb_pk_definition *definition, struct wb_buf *scratch, struct wb_write *w, struct wb_epk *ret_epk,
+	struct wb_error *why) WB_MUST_USE;
 
 #endif
