@@ -61,28 +61,44 @@ static int32_t ask_count(struct wb_kafka_reader *r, int timeout_ms, rd_kafka_res
 	return count;
 }
 
-/* The offset of the first record that is at least as young as since_ms. Clusters answer "none" when there is none, and
- * some (librdkafka's mock) always: then reading starts at the earliest and older records are not handed out. */
-static int64_t offset_since(struct wb_kafka_reader *r, int32_t partition, int timeout_ms)
+/* The first offset at or after a time; -1 when there is none. */
+static int64_t offset_at(struct wb_kafka_reader *r, int32_t partition, int64_t time_ms, int timeout_ms)
 {
 	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
 	int64_t offset = -1;
 
-	rd_kafka_topic_partition_list_add(list, r->topic, partition)->offset = r->since_ms;
+	rd_kafka_topic_partition_list_add(list, r->topic, partition)->offset = time_ms;
 	if (!rd_kafka_offsets_for_times(r->rk, list, timeout_ms) && !list->elems[0].err)
 		offset = list->elems[0].offset;
 	rd_kafka_topic_partition_list_destroy(list);
 	return offset;
 }
 
+/* Where to begin. A cluster that answers "none" for since_ms but knows a first record has nothing as young: reading
+ * starts at the end. One that answers "none" always (librdkafka's mock) is read from the earliest record on, and older
+ * ones are not handed out. */
+static int64_t offset_to_start(struct wb_kafka_reader *r, int32_t partition, int timeout_ms)
+{
+	int64_t offset, low, high;
+
+	if (r->since_ms <= 0)
+		return RD_KAFKA_OFFSET_BEGINNING;
+	offset = offset_at(r, partition, r->since_ms, timeout_ms);
+	if (offset >= 0)
+		return offset;
+	if (offset_at(r, partition, 0, timeout_ms) < 0 ||
+		rd_kafka_query_watermark_offsets(r->rk, r->topic, partition, &low, &high, timeout_ms))
+		return RD_KAFKA_OFFSET_BEGINNING;
+	return high;
+}
+
 static bool start_partition(struct wb_kafka_reader *r, int32_t partition, int timeout_ms)
 {
 	struct partition *p = &r->partitions[partition];
-	int64_t offset = r->since_ms > 0 ? offset_since(r, partition, timeout_ms) : -1;
+	int64_t offset = offset_to_start(r, partition, timeout_ms);
 
 	*p = (struct partition){ .next = offset >= 0 ? offset : 0, .below_since = r->since_ms > 0 };
-	return rd_kafka_consume_start_queue(
-		       r->rkt, partition, offset >= 0 ? offset : RD_KAFKA_OFFSET_BEGINNING, r->queue) == 0;
+	return rd_kafka_consume_start_queue(r->rkt, partition, offset, r->queue) == 0;
 }
 
 /* Starts the partitions that are not read yet. */
@@ -119,17 +135,19 @@ static int within(int64_t deadline_ms)
 static enum wb_err await_topic(struct wb_kafka_reader *r, int64_t timeout_ms, struct wb_error *e)
 {
 	int64_t deadline_ms = wb_clock_mono_ms() + timeout_ms;
-	rd_kafka_resp_err_t err;
+	rd_kafka_resp_err_t err, unknown = RD_KAFKA_RESP_ERR_NO_ERROR;
 	int32_t count;
 
 	while ((count = ask_count(r, within(deadline_ms), &err)) == 0) {
+		if (err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
+			unknown = err;
 		if (err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED)
 			return wb_error_set(e, WB_EFATAL, "topic %s: %s", r->topic, rd_kafka_err2str(err));
 		if (wb_clock_mono_ms() >= deadline_ms)
 			break;
 		(void)rd_kafka_poll(r->rk, within(deadline_ms) / 10); /* how many events is of no interest */
 	}
-	if (count == 0 && err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
+	if (count == 0 && unknown)
 		return wb_error_set(e, WB_ENOTFOUND, "topic %s does not exist", r->topic);
 	if (count == 0)
 		return wb_error_set(e, WB_ETIMEDOUT, "topic %s: %s", r->topic,

@@ -58,6 +58,7 @@ struct check {
 	struct wb_log *log;
 	struct wb_error *e;
 	struct topic topics[TOPICS];
+	bool has_controller, created;
 };
 
 /* Lists all topics: asking for one by name would create it on clusters that create what they are asked for. */
@@ -66,6 +67,7 @@ static enum wb_err list(struct check *c, int64_t timeout_ms)
 	int64_t deadline_ms = wb_clock_mono_ms() + timeout_ms;
 	const struct rd_kafka_metadata *metadata = NULL;
 	rd_kafka_resp_err_t err;
+	int32_t controller;
 	int64_t left_ms;
 
 	do {
@@ -82,6 +84,7 @@ static enum wb_err list(struct check *c, int64_t timeout_ms)
 	for (int i = 0; i < TOPICS; i++) {
 		struct topic *t = &c->topics[i];
 
+		t->exists = false;
 		for (int k = 0; t->wanted && k < metadata->topic_cnt; k++) {
 			const struct rd_kafka_metadata_topic *m = &metadata->topics[k];
 
@@ -89,6 +92,9 @@ static enum wb_err list(struct check *c, int64_t timeout_ms)
 				t->exists = m->err == RD_KAFKA_RESP_ERR_NO_ERROR || m->partition_cnt > 0;
 		}
 	}
+	controller = rd_kafka_controllerid(c->rk, 0);
+	for (int i = 0; i < metadata->broker_cnt; i++)
+		c->has_controller = c->has_controller || metadata->brokers[i].id == controller;
 	rd_kafka_metadata_destroy(metadata);
 	return WB_OK;
 }
@@ -178,26 +184,46 @@ static enum wb_err create(struct check *c, struct topic *t)
 	rd_kafka_queue_destroy(queue);
 	rd_kafka_AdminOptions_destroy(options);
 	rd_kafka_NewTopic_destroy(topic);
-	t->exists = !err;
 	return err;
 }
 
-static enum wb_err create_missing(struct check *c)
+/* Whether a topic is missing, and the first that is. */
+static bool missing(struct check *c, struct topic **ret)
 {
 	for (int i = 0; i < TOPICS; i++) {
-		struct topic *t = &c->topics[i];
-		enum wb_err err;
-
-		if (!t->wanted || t->exists)
-			continue;
-		if (!c->options->topic_create)
-			return wb_error_set(c->e, WB_EINVAL,
-				"topic %s (%s) does not exist; create it, or set topic.create=true", t->name, t->key);
-		err = create(c, t);
-		if (err)
-			return err;
+		if (c->topics[i].wanted && !c->topics[i].exists) {
+			*ret = &c->topics[i];
+			return true;
+		}
 	}
-	return WB_OK;
+	return false;
+}
+
+/* Creates what is missing and waits until the brokers, who hear of it one by one, know it. */
+static enum wb_err create_missing(struct check *c)
+{
+	int64_t deadline_ms = wb_clock_mono_ms() + CREATE_MS;
+	struct topic *t = NULL;
+	enum wb_err err = WB_OK;
+
+	if (!missing(c, &t))
+		return WB_OK;
+	if (!c->options->topic_create)
+		return wb_error_set(c->e, WB_EINVAL,
+			"topic %s (%s) does not exist; create it, or set topic.create=true", t->name, t->key);
+	for (int i = 0; i < TOPICS && !err; i++) {
+		if (c->topics[i].wanted && !c->topics[i].exists)
+			err = create(c, &c->topics[i]);
+	}
+	c->created = true;
+	while (!err && missing(c, &t)) {
+		if (wb_clock_mono_ms() >= deadline_ms)
+			return wb_error_set(c->e, WB_ETIMEDOUT, "topic %s (%s) was created, but no broker shows it",
+				t->name, t->key);
+		(void)rd_kafka_poll(c->rk, POLL_MS); /* how many events is of no interest */
+		err = list(c, CREATE_MS);
+	}
+	return err;
 }
 
 /* A number that is missing or is none stays as it was. */
@@ -250,33 +276,47 @@ static void read_described(struct check *c, rd_kafka_event_t *event)
 	}
 }
 
-/* Fills what the cluster tells of the topics' settings. */
-static void describe(struct check *c)
+/* Asks for the settings of the topics that are not described yet. False when there was no answer. */
+static bool describe_once(struct check *c)
 {
 	rd_kafka_ConfigResource_t *resources[TOPICS];
 	rd_kafka_AdminOptions_t *options;
 	rd_kafka_queue_t *queue;
 	rd_kafka_event_t *event;
 	size_t count = 0;
+	bool answered;
 
-	/* Settings are asked of the controller, which the list of topics has named. Without one (librdkafka's mock) the answer would only time out. */
-	if (rd_kafka_controllerid(c->rk, 0) < 0)
-		return;
 	for (int i = 0; i < TOPICS; i++) {
-		if (c->topics[i].wanted)
+		if (c->topics[i].wanted && !c->topics[i].described)
 			resources[count++] = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, c->topics[i].name);
 	}
+	if (count == 0)
+		return false;
 	options = admin_options(c, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, DESCRIBE_MS);
 	queue = rd_kafka_queue_new(c->rk);
 	rd_kafka_DescribeConfigs(c->rk, resources, count, options, queue);
 	event = await(c, queue, DESCRIBE_MS + STEP_MS);
-	if (event && !rd_kafka_event_error(event))
+	answered = event && !rd_kafka_event_error(event);
+	if (answered)
 		read_described(c, event);
 	if (event)
 		rd_kafka_event_destroy(event);
 	rd_kafka_queue_destroy(queue);
 	rd_kafka_AdminOptions_destroy(options);
 	rd_kafka_ConfigResource_destroy_array(resources, count);
+	return answered;
+}
+
+/* Fills what the cluster tells of the topics' settings. A topic that was just created may not be known everywhere. */
+static void describe(struct check *c)
+{
+	int64_t deadline_ms = wb_clock_mono_ms() + DESCRIBE_MS;
+
+	/* Settings are asked of the controller. Where it is no broker (librdkafka's mock) the question only times out. */
+	if (!c->has_controller)
+		return;
+	while (describe_once(c) && c->created && wb_clock_mono_ms() < deadline_ms)
+		(void)rd_kafka_poll(c->rk, POLL_MS); /* how many events is of no interest */
 }
 
 static enum wb_err judge_bytes(struct check *c, const struct topic *t, int64_t at_least, const char *what)
