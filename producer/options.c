@@ -25,91 +25,93 @@
 #define STRUCT struct wb_intake_options
 #define PARTITION_KEY_ROW                                                                                          \
 	ROW(WB_OPT_STRING, partition_key, "cosmos.partition.key", NULL, 0, 0,                                      \
-		"the container's partition key paths (/tenant or /a,/b): documents are then checked against them " \
+		"The container's partition key paths (/tenant or /a,/b): documents are then checked against them " \
 		"before they are "                                                                                 \
 		"published")
 
 static const struct wb_option service_intake_rows[] = {
 	PARTITION_KEY_ROW,
 	ROW(WB_OPT_DURATION, publish_timeout_ms, "publish.timeout.ms", "20s", 100, 3600 * SECOND,
-		"how long Kafka may take to acknowledge a job before the request is answered with 503"),
+		"How long Kafka may take to acknowledge a job before the request is answered with 503"),
 };
 
 static const struct wb_option publish_intake_rows[] = {
 	PARTITION_KEY_ROW,
 	ROW(WB_OPT_DURATION, publish_timeout_ms, "publish.timeout.ms", "2min", 100, 3600 * SECOND,
-		"how long Kafka may take to acknowledge a record before the program gives up"),
+		"How long Kafka may take to acknowledge a record before the program gives up"),
 };
 #undef STRUCT
 
 #define STRUCT struct wb_http_options
 static const struct wb_option http_rows[] = {
-	ROW(WB_OPT_STRING, listen, "http.listen", "127.0.0.1:8080", 0, 0, "address and port; port 0 picks a free one"),
-	ROW(WB_OPT_INT, threads, "http.threads", "2", 1, 256, "threads that read requests and check documents"),
+	ROW(WB_OPT_STRING, listen, "http.listen", "127.0.0.1:8080", 0, 0, "Address and port; port 0 picks a free one"),
+	ROW(WB_OPT_INT, threads, "http.threads", "2", 1, 256, "Threads that read requests and check documents"),
 	ROW(WB_OPT_INT, max_connections, "http.max.connections", "1000", 1, 100000,
-		"connections at the same time; more are closed at once"),
+		"Connections at the same time; more are closed at once"),
 	ROW(WB_OPT_DURATION, idle_timeout_ms, "http.idle.timeout.ms", "60s", SECOND, 3600 * SECOND,
-		"a connection that says nothing for that long is closed"),
+		"A connection that says nothing for that long is closed"),
 	ROW(WB_OPT_BYTES, max_body_bytes, "http.max.body.bytes", "64MiB", KIB, 2048 * MIB,
-		"the largest body of a request, after decompression; above it 413"),
+		"The largest body of a request, after decompression; above it 413"),
 	ROW(WB_OPT_INT, max_operations, "http.max.operations", "100000", 1, 10000000,
-		"the most writes of a request; above it 413"),
+		"The most writes of a request; above it 413"),
 	ROW(WB_OPT_INT, max_requests, "http.max.requests", "1000", 1, 100000,
-		"jobs that are being published at the same time; above it 503 with Retry-After"),
+		"Jobs that are being published at the same time; above it 503 with Retry-After"),
 };
 #undef STRUCT
 
 #define STRUCT struct wb_jobs_options
 static const struct wb_option jobs_rows[] = {
 	ROW(WB_OPT_DURATION, retention_ms, "jobs.retention.ms", "7d", SECOND, 3650 * DAY,
-		"how long a finished job can be asked for"),
+		"How long a finished job can be asked for"),
 	ROW(WB_OPT_DURATION, unaccepted_ms, "jobs.unaccepted.ms", "1h", SECOND, 3650 * DAY,
-		"how long outcomes wait for the accepted record of their job before they count as unaccepted for good"),
+		"How long outcomes wait for the accepted record of their job before they count as unaccepted for good"),
 	ROW(WB_OPT_INT, max, "jobs.max", "1000000", 1, 1000000000,
-		"finished jobs that are remembered; with as many unfinished ones, new jobs are answered with 503"),
+		"Finished jobs that are remembered; with as many unfinished ones, new jobs are answered with 503"),
 	ROW(WB_OPT_DURATION, read_timeout_ms, "jobs.read.timeout.ms", "5s", 100, 600 * SECOND,
-		"how long a question about a job may wait until the results topic is read to its end; then 503"),
+		"How long a question about a job may wait until the results topic is read to its end; then 503"),
 };
 #undef STRUCT
 
 #define STRUCT struct wb_log_options
-static const struct wb_option log_rows[] = {
-	{ .key = "log.level",
-		.type = WB_OPT_ENUM,
-		.offset = offsetof(struct wb_log_options, level),
-		.def = "info",
-		.choices = "debug|info|warn|error",
-		.help = "what is logged" },
-	{ .key = "log.format",
-		.type = WB_OPT_ENUM,
-		.offset = offsetof(struct wb_log_options, format),
-		.def = "logfmt",
-		.choices = "logfmt|json",
-		.help = "how a line of the log looks" },
-};
+#define LEVEL_ROW(def_)                                           \
+	{ .key = "log.level",                                     \
+		.type = WB_OPT_ENUM,                              \
+		.offset = offsetof(struct wb_log_options, level), \
+		.def = (def_),                                    \
+		.choices = "debug|info|warn|error",               \
+		.help = "What is logged" }
+#define FORMAT_ROW                                                 \
+	{ .key = "log.format",                                     \
+		.type = WB_OPT_ENUM,                               \
+		.offset = offsetof(struct wb_log_options, format), \
+		.def = "logfmt",                                   \
+		.choices = "logfmt|json",                          \
+		.help = "How a line of the log looks" }
+static const struct wb_option service_log_rows[] = { LEVEL_ROW("info"), FORMAT_ROW };
+static const struct wb_option publish_log_rows[] = { LEVEL_ROW("warn"), FORMAT_ROW };
 #undef STRUCT
 
 #define STRUCT struct wb_producer_config
 static const struct wb_option service_process_rows[] = {
 	ROW(WB_OPT_DURATION, linger_ms, "publish.linger.ms", "1", 0, 10 * SECOND,
-		"how long a record waits for others that travel with it"),
+		"How long a record waits for others that travel with it"),
 	ROW(WB_OPT_BYTES, memory_budget_bytes, "memory.budget.bytes", "128MiB", 8 * MIB, 1024 * 1024 * MIB,
-		"memory for bodies, their records and the queue to Kafka; at the mark requests are answered with 503"),
+		"Memory for bodies, their records and the queue to Kafka; at the mark requests are answered with 503"),
 	ROW(WB_OPT_DURATION, startup_timeout_ms, "startup.timeout.ms", "30s", SECOND, 3600 * SECOND,
-		"how long Kafka may take to answer at the start"),
+		"How long Kafka may take to answer at the start"),
 	ROW(WB_OPT_DURATION, shutdown_timeout_ms, "shutdown.timeout.ms", "25s", 0, 3600 * SECOND,
-		"how long requests in flight may take to end after SIGTERM"),
+		"How long requests in flight may take to end after SIGTERM"),
 };
 #undef STRUCT
 
 #define STRUCT struct wb_publish_config
 static const struct wb_option publish_process_rows[] = {
 	ROW(WB_OPT_DURATION, linger_ms, "publish.linger.ms", "5", 0, 10 * SECOND,
-		"how long a record waits for others that travel with it"),
+		"How long a record waits for others that travel with it"),
 	ROW(WB_OPT_BYTES, memory_budget_bytes, "memory.budget.bytes", "128MiB", 8 * MIB, 1024 * 1024 * MIB,
-		"memory for the input that is being read and the queue to Kafka"),
+		"Memory for the input that is being read and the queue to Kafka"),
 	ROW(WB_OPT_DURATION, startup_timeout_ms, "startup.timeout.ms", "30s", SECOND, 3600 * SECOND,
-		"how long Kafka may take to answer at the start"),
+		"How long Kafka may take to answer at the start"),
 };
 #undef STRUCT
 
@@ -121,18 +123,17 @@ static const struct wb_option publish_process_rows[] = {
 		.arg = (arg_),                                         \
 		.help = (help_) }
 static const struct wb_flag publish_flags[] = {
-	FLAG(WB_FLAG_STRING, database, "database", 0, "NAME", "target database (default: the consumers')"),
-	FLAG(WB_FLAG_STRING, container, "container", 0, "NAME", "target container (default: the consumers')"),
+	FLAG(WB_FLAG_STRING, database, "database", 0, "NAME", "Target database (default: the consumers')"),
+	FLAG(WB_FLAG_STRING, container, "container", 0, "NAME", "Target container (default: the consumers')"),
 	FLAG(WB_FLAG_STRING, op, "op", 0, "OP",
-		"upsert (default), or delete: items are {\"id\":…,\"partitionKey\":[…]}"),
+		"What is done: upsert (default), or delete, whose items are {\"id\":…,\"partitionKey\":[…]}"),
 	FLAG(WB_FLAG_STRING, format, "format", 0, "FORMAT",
-		"ndjson, array, or auto (default): an input whose first byte is [ is an array; with --unchecked "
-		"ndjson"),
-	FLAG(WB_FLAG_BOOL, unchecked, "unchecked", 0, NULL, "publish items as they are; the consumer judges them"),
-	FLAG(WB_FLAG_BOOL, untracked, "untracked", 0, NULL, "publish without a job: nobody can ask what became of it"),
-	FLAG(WB_FLAG_BOOL, wait, "wait", 'w', NULL, "wait for the job's end; exit 0 only if it Succeeded"),
-	FLAG(WB_FLAG_BOOL, json, "json", 0, NULL, "print the result as one JSON object"),
-	FLAG(WB_FLAG_BOOL, quiet, "quiet", 'q', NULL, "no progress on the terminal"),
+		"How items stand in the input: ndjson, array, or auto (default; an array begins with [)"),
+	FLAG(WB_FLAG_BOOL, unchecked, "unchecked", 0, NULL, "Publish items as they are; the consumer judges them"),
+	FLAG(WB_FLAG_BOOL, untracked, "untracked", 0, NULL, "Publish without a job: nobody can ask what became of it"),
+	FLAG(WB_FLAG_BOOL, wait, "wait", 'w', NULL, "Wait for the job's end; exit 0 only if it Succeeded"),
+	FLAG(WB_FLAG_BOOL, json, "json", 0, NULL, "Print the result as one JSON object"),
+	FLAG(WB_FLAG_BOOL, quiet, "quiet", 'q', NULL, "No progress on the terminal"),
 };
 
 #define GROUP(title_, rows_, base_) \
@@ -148,7 +149,7 @@ static const struct wb_option_group service_groups[] = {
 	GROUP("Intake", service_intake_rows, SERVICE(intake)),
 	GROUP("Jobs", jobs_rows, SERVICE(jobs)),
 	GROUP("Process", service_process_rows, 0),
-	GROUP("Log", log_rows, SERVICE(log)),
+	GROUP("Log", service_log_rows, SERVICE(log)),
 };
 
 const struct wb_option_table wb_producer_options = {
@@ -169,16 +170,16 @@ static const struct wb_option_group publish_groups[] = {
 	KAFKA_GROUP(PUBLISH(kafka)),
 	GROUP("Intake", publish_intake_rows, PUBLISH(intake)),
 	GROUP("Process", publish_process_rows, 0),
-	GROUP("Log", log_rows, PUBLISH(log)),
+	GROUP("Log", publish_log_rows, PUBLISH(log)),
 };
 
 const struct wb_option_table wb_publish_options = {
 	.program = "writebehind-publish",
 	.summary = "publishes the documents of a file, one a line or a JSON array, as one job",
 	.usage = "writebehind-publish [options] FILE|-",
-	.epilogue = "The job's id is printed on standard output once Kafka holds all of the job. The input is judged "
-		    "as it\n"
-		    "is read: a bad item ends the program without a job; earlier items may be written then.\n"
+	.epilogue = "The job's id is printed on standard output once Kafka holds all of the job.\n"
+		    "The input is judged as it is read: a bad item ends the program without a job;\n"
+		    "earlier items may be written then.\n"
 		    "\n"
 		    "Examples:\n"
 		    "  writebehind-publish --set kafka.bootstrap.servers=localhost:9092 --wait documents.ndjson\n"

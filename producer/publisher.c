@@ -236,8 +236,7 @@ static bool expire_one(struct wb_publisher *p, int64_t now_ms, bool all)
 {
 	struct flight *f;
 
-	TAILQ_FOREACH(f, &p->active, active_link)
-	{
+	TAILQ_FOREACH(f, &p->active, active_link) {
 		if (!f->sending || (!all && f->deadline_ms > now_ms))
 			break;
 	}
