@@ -98,7 +98,7 @@ bool wb_authorize(struct wb_exchange *x, const struct wb_cosmos_key *key, int64_
 	if (!right) {
 		wb_exchange_error(x, 401, 0, -1,
 			"The input authorization token can't serve the request. The wrong key is being used or the "
-		        "expected "
+			"expected "
 			"payload is not built as per the protocol.");
 		return false;
 	}
@@ -106,7 +106,7 @@ bool wb_authorize(struct wb_exchange *x, const struct wb_cosmos_key *key, int64_
 		date_ms - now_ms > DATE_WINDOW_MS) {
 		wb_exchange_error(x, 403, 0, -1,
 			"The authorization token is not valid at the current time: x-ms-date must be within 15 "
-		        "minutes.");
+			"minutes.");
 		return false;
 	}
 	return true;

@@ -5,6 +5,7 @@
 #include "common/base/thread.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
 #include <netinet/in.h>
@@ -33,8 +34,13 @@ int bind(int fd, __CONST_SOCKADDR_ARG address, socklen_t len)
 	if (!wanted_port || len != sizeof in || address.__sockaddr__->sa_family != AF_INET)
 		return (int)syscall(SYS_bind, fd, address.__sockaddr__, len);
 	memcpy(&in, address.__sockaddr_in__, sizeof in);
-	if (in.sin_port == 0)
+	if (in.sin_port == 0) {
+		const int on = 1;
+
 		in.sin_port = htons(wanted_port);
+		/* So that a restart does not wait for the last life's connections; without it, bind says so. */
+		(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+	}
 	return (int)syscall(SYS_bind, fd, &in, len);
 }
 
@@ -162,7 +168,7 @@ static void say_what_is_gone(struct wb_kafka_mock *m, struct topic *t, int64_t n
 		return;
 	wb_log_error(m->log,
 		"RECORDS DROPPED: Kafka's mock keeps only 5 MiB or 100,000 batches of a partition; what no consumer "
-	        "had read "
+		"had read "
 		"is lost. Use a real Kafka for this much, or more kafka.partitions",
 		WB_STR("topic", t->name), WB_INT("dropped", gone), WB_INT("of", sum(t->high, t->partitions)));
 	t->said = gone;
@@ -224,6 +230,23 @@ static void *watch(void *arg)
 	return NULL;
 }
 
+/* librdkafka ends the process when it cannot bind, so we try first. */
+static enum wb_err try_port(uint16_t port, struct wb_error *e)
+{
+	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(port) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	const int on = 1;
+	enum wb_err err = WB_OK;
+
+	in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) ||
+		bind(fd, (const struct sockaddr *)&in, sizeof in))
+		err = wb_error_set(e, WB_EIO, "cannot listen on 127.0.0.1:%u for Kafka: %s", port, strerror(errno));
+	if (fd >= 0)
+		(void)close(fd); /* it held nothing */
+	return err;
+}
+
 static enum wb_err check_port(const struct wb_kafka_mock *m, uint16_t port, struct wb_error *e)
 {
 	const char *address = wb_kafka_mock_address(m), *colon = strrchr(address, ':');
@@ -242,7 +265,8 @@ struct wb_kafka_mock *wb_kafka_mock_new(const struct wb_kafka_mock_settings *set
 	m->log = settings->log;
 	wb_mutex_init(&m->lock);
 	wb_cond_init(&m->wake);
-	m->host = new_client(m, NULL, e);
+	if (!settings->port || !try_port(settings->port, e))
+		m->host = new_client(m, NULL, e);
 	if (m->host) {
 		wanted_port = settings->port;
 		m->cluster = rd_kafka_mock_cluster_new(m->host, 1);

@@ -23,6 +23,7 @@
 #define HALF_REQUEST_US (60 * INT64_C(1000000))  /* a request that does not come on is given up */
 #define IDLE_US         (600 * INT64_C(1000000)) /* a kept connection that says nothing is closed */
 #define HUNG_US         (600 * INT64_C(1000000))
+#define LINGER_US       (2 * INT64_C(1000000))
 #define EVENTS_MAX      64
 
 struct loop {
@@ -192,7 +193,12 @@ static void sweep(struct loop *l, int64_t now_us)
 {
 	for (struct wb_web_conn *c = l->all, *next; c; c = next) {
 		bool half = c->state == WB_CONN_BODY || c->state == WB_CONN_SEND || c->in_len > 0;
-		int64_t limit_us = c->state == WB_CONN_HUNG ? HUNG_US : half ? HALF_REQUEST_US : IDLE_US;
+		int64_t limit_us = half ? HALF_REQUEST_US : IDLE_US;
+
+		if (c->state == WB_CONN_HUNG)
+			limit_us = HUNG_US;
+		else if (c->state == WB_CONN_LINGER)
+			limit_us = LINGER_US;
 
 		next = c->next;
 		if (c->state != WB_CONN_DELAY && now_us - c->last_us > limit_us)

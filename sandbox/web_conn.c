@@ -14,6 +14,7 @@
 #define READ_MIN     (16 * 1024)
 #define KEEP_MAX     (1024 * 1024) /* a larger input buffer is given back after its request */
 #define BODY_OUT_MAX (64 * 1024 * 1024)
+#define DRAIN_MAX    (64 * 1024 * 1024)
 
 struct wb_web_conn *wb_web_conn_new(int fd, struct wb_web_shared *shared)
 {
@@ -164,6 +165,7 @@ static void finish_handler(struct wb_web_conn *c, int64_t now_us)
 static void refuse(struct wb_web_conn *c, unsigned status)
 {
 	begin_reply(c);
+	c->refused = true;
 	c->request.keep_alive = false;
 	c->reply.status = status;
 	wb_buf_append_cstr(&c->reply.head, "Content-Type: application/json\r\n");
@@ -278,9 +280,37 @@ static bool step_body(struct wb_web_conn *c, void **scratch, int64_t now_us)
 	return true;
 }
 
+/* Closing a socket with unread bytes resets the connection, and the reset may overtake the refusal. */
+static void linger(struct wb_web_conn *c)
+{
+	c->in_len = 0;
+	c->drained = 0;
+	c->state = shutdown(c->fd, SHUT_WR) ? WB_CONN_CLOSED : WB_CONN_LINGER;
+}
+
+static bool step_linger(struct wb_web_conn *c)
+{
+	ssize_t n;
+
+	if (!c->readable)
+		return false;
+	n = c->in_cap ? recv(c->fd, c->in, c->in_cap, 0) : 0;
+	if (n < 0 && errno == EINTR)
+		return true;
+	c->readable = n > 0;
+	c->drained += n > 0 ? (size_t)n : 0;
+	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK) || c->drained > DRAIN_MAX)
+		c->state = WB_CONN_CLOSED;
+	return c->state == WB_CONN_CLOSED || n > 0;
+}
+
 /* Makes ready for the next request, whose first bytes may be here already. */
 static void next_request(struct wb_web_conn *c)
 {
+	if (c->refused) {
+		linger(c);
+		return;
+	}
 	c->in_len -= c->raw_at;
 	if (c->in_len)
 		memmove(c->in, c->in + c->raw_at, c->in_len);
@@ -378,6 +408,9 @@ void wb_web_conn_step(struct wb_web_conn *c, void **scratch, int64_t now_us)
 			break;
 		case WB_CONN_SEND:
 			progress = step_send(c, now_us);
+			break;
+		case WB_CONN_LINGER:
+			progress = step_linger(c);
 			break;
 		case WB_CONN_HUNG:
 		case WB_CONN_CLOSED:

@@ -13,6 +13,7 @@ enum wb_web_conn_state {
 	WB_CONN_BODY,    /* gathering the body */
 	WB_CONN_DELAY,   /* the reply is ready and waits for its time */
 	WB_CONN_SEND,    /* the reply goes out */
+	WB_CONN_LINGER, /* refused: the rest of the request is read and thrown away, so that the answer arrives */
 	WB_CONN_HUNG,    /* silent on purpose */
 	WB_CONN_CLOSED,  /* to be closed by the loop */
 };
@@ -30,6 +31,8 @@ struct wb_web_conn {
 	struct wb_web_shared *shared;
 	enum wb_web_conn_state state;
 	bool readable, writable, reset;
+	bool refused;      /* the reply is the server's own and the request was not read to its end */
+	size_t drained;    /* bytes thrown away in LINGER */
 	char *in;
 	size_t in_len, in_cap;
 	size_t head_len;   /* of the request that is read */
