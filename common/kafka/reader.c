@@ -23,15 +23,15 @@ struct partition {
 struct wb_kafka_reader {
 	struct wb_kafka_context context; /* first: the client's opaque */
 	rd_kafka_t *rk;
-	rd_kafka_t *asker;               /* asks for ends: behind rk's long fetches a question would wait for each */
-	rd_kafka_topic_t *rkt;
-	rd_kafka_queue_t *queue;         /* of all partitions */
+	rd_kafka_t *asker; /* asks everything: behind rk's long fetches a question would wait for each */
+	rd_kafka_topic_t *rkt, *asked; /* the topic as rk and as asker have it */
+	rd_kafka_queue_t *queue; /* of all partitions */
 	char *topic;
 	int64_t since_ms;
 	struct partition *partitions;
 	int32_t count;
 	int64_t refresh_at_ms;
-	rd_kafka_resp_err_t fatal;       /* an error that does not pass by itself */
+	rd_kafka_resp_err_t fatal; /* an error that does not pass by itself */
 };
 
 static void on_error(rd_kafka_t *rk, int err, const char *reason, void *opaque)
@@ -48,7 +48,7 @@ static void on_error(rd_kafka_t *rk, int err, const char *reason, void *opaque)
 static int32_t ask_count(struct wb_kafka_reader *r, int timeout_ms, rd_kafka_resp_err_t *ret_err)
 {
 	const struct rd_kafka_metadata *metadata = NULL;
-	rd_kafka_resp_err_t err = rd_kafka_metadata(r->rk, 0, r->rkt, &metadata, timeout_ms);
+	rd_kafka_resp_err_t err = rd_kafka_metadata(r->asker, 0, r->asked, &metadata, timeout_ms);
 	int32_t count = 0;
 
 	if (!err) {
@@ -68,7 +68,7 @@ static int64_t offset_at(struct wb_kafka_reader *r, int32_t partition, int64_t t
 	int64_t offset = -1;
 
 	rd_kafka_topic_partition_list_add(list, r->topic, partition)->offset = time_ms;
-	if (!rd_kafka_offsets_for_times(r->rk, list, timeout_ms) && !list->elems[0].err)
+	if (!rd_kafka_offsets_for_times(r->asker, list, timeout_ms) && !list->elems[0].err)
 		offset = list->elems[0].offset;
 	rd_kafka_topic_partition_list_destroy(list);
 	return offset;
@@ -87,7 +87,7 @@ static int64_t offset_to_start(struct wb_kafka_reader *r, int32_t partition, int
 	if (offset >= 0)
 		return offset;
 	if (offset_at(r, partition, 0, timeout_ms) < 0 ||
-		rd_kafka_query_watermark_offsets(r->rk, r->topic, partition, &low, &high, timeout_ms))
+		rd_kafka_query_watermark_offsets(r->asker, r->topic, partition, &low, &high, timeout_ms))
 		return RD_KAFKA_OFFSET_BEGINNING;
 	return high;
 }
@@ -135,7 +135,7 @@ static int within(int64_t deadline_ms)
 static enum wb_err await_topic(struct wb_kafka_reader *r, int64_t timeout_ms, struct wb_error *e)
 {
 	int64_t deadline_ms = wb_clock_mono_ms() + timeout_ms;
-	rd_kafka_resp_err_t err, unknown = RD_KAFKA_RESP_ERR_NO_ERROR;
+	rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR_NO_ERROR, unknown = RD_KAFKA_RESP_ERR_NO_ERROR;
 	int32_t count;
 
 	while ((count = ask_count(r, within(deadline_ms), &err)) == 0) {
@@ -145,7 +145,7 @@ static enum wb_err await_topic(struct wb_kafka_reader *r, int64_t timeout_ms, st
 			return wb_error_set(e, WB_EFATAL, "topic %s: %s", r->topic, rd_kafka_err2str(err));
 		if (wb_clock_mono_ms() >= deadline_ms)
 			break;
-		(void)rd_kafka_poll(r->rk, within(deadline_ms) / 10); /* how many events is of no interest */
+		(void)rd_kafka_poll(r->asker, within(deadline_ms) / 10); /* how many events is of no interest */
 	}
 	if (count == 0 && unknown)
 		return wb_error_set(e, WB_ENOTFOUND, "topic %s does not exist", r->topic);
@@ -200,9 +200,10 @@ struct wb_kafka_reader *wb_kafka_reader_new(const struct wb_kafka_options *optio
 	}
 	r->queue = rd_kafka_queue_new(r->rk);
 	r->rkt = rd_kafka_topic_new(r->rk, topic, NULL);
-	if (!r->rkt)
+	r->asked = rd_kafka_topic_new(r->asker, topic, NULL);
+	if (!r->rkt || !r->asked)
 		(void)wb_error_set(e, WB_EINVAL, "topic %s: %s", topic, rd_kafka_err2str(rd_kafka_last_error()));
-	if (!r->rkt || await_topic(r, timeout_ms, e))
+	if (!r->rkt || !r->asked || await_topic(r, timeout_ms, e))
 		wb_kafka_reader_free(&r);
 	return r;
 }
@@ -217,6 +218,8 @@ void wb_kafka_reader_free(struct wb_kafka_reader **reader)
 		(void)rd_kafka_consume_stop(r->rkt, i); /* only fails for a partition that is not read */
 	if (r->rkt)
 		rd_kafka_topic_destroy(r->rkt);
+	if (r->asked)
+		rd_kafka_topic_destroy(r->asked);
 	if (r->queue)
 		rd_kafka_queue_destroy(r->queue);
 	if (r->rk)
