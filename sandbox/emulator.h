@@ -1,6 +1,6 @@
 /* The Cosmos DB emulator: a small HTTP server that answers as the service's gateway does, from memory.
  *
- * Covers what docs/TESTING.md lists; what it does not know it refuses with 400 or 405, never with success.
+ * Covers what docs/SANDBOX.md lists; what it does not know it refuses with 400 or 405, never with success.
  * Thread-safe: new and free from one thread.
  */
 #ifndef WB_SANDBOX_EMULATOR_H

@@ -2,6 +2,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
+#include "common/base/strict.h"
 #include "common/base/thread.h"
 
 #include <arpa/inet.h>
@@ -250,11 +251,11 @@ static enum wb_err try_port(uint16_t port, struct wb_error *e)
 static enum wb_err check_port(const struct wb_kafka_mock *m, uint16_t port, struct wb_error *e)
 {
 	const char *address = wb_kafka_mock_address(m), *colon = strrchr(address, ':');
+	int64_t is = 0;
 
-	if (port && (!colon || atoi(colon + 1) != port))
-		return wb_error_set(
-			e, WB_EIO, "this librdkafka's mock listens on %s and not on port %u", address, port);
-	return WB_OK;
+	if (!port || (colon && !wb_strict_int64(wb_slice_cstr(colon + 1), 1, 65535, &is, NULL) && is == port))
+		return WB_OK;
+	return wb_error_set(e, WB_EIO, "this librdkafka's mock listens on %s and not on port %u", address, port);
 }
 
 struct wb_kafka_mock *wb_kafka_mock_new(const struct wb_kafka_mock_settings *settings, struct wb_error *e)

@@ -3,7 +3,7 @@
  * The mock keeps 5 MiB or 100,000 batches of a partition and then drops the oldest without a word; there is no
  * setting for it. A thread asks for the partitions' first offsets five times a second, and when one moves past 0 it
  * logs an error (this object logs by itself: nobody else could tell) and counts what is gone.
- * What the mock cannot do (compaction, groups' details, transactions' meaning) is told in docs/TESTING.md.
+ * What the mock cannot do (compaction, groups' details, transactions' meaning) is told in docs/SANDBOX.md.
  * Thread-safe: every function but new and free.
  */
 #ifndef WB_SANDBOX_KAFKA_MOCK_H

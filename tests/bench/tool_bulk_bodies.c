@@ -7,6 +7,7 @@
  * iso_3166-2.json.
  */
 #include "common/base/clock.h"
+#include "common/base/strict.h"
 #include "common/cosmos/partition_key.h"
 #include "common/cosmos/sign.h"
 
@@ -92,7 +93,7 @@ static void print_bodies(json_t *entries, unsigned ranges, unsigned count)
 		b = &open[range];
 		wb_buf_appendf(&b->text,
 			"%s{\"operationType\":\"Upsert\",\"partitionKey\":\"[\\\"%s\\\"]\",\"minimalReturnPreference\":"
-		        "true,"
+			"true,"
 			"\"resourceBody\":",
 			b->operations ? "," : "[", key);
 		append_document(&b->text, entries, number, key);
@@ -114,17 +115,16 @@ int main(int argc, char **argv)
 	struct wb_cosmos_key key;
 	struct wb_buf authorization;
 	json_t *file, *entries;
-	int ranges, bodies;
+	int64_t ranges, bodies;
 
 	if (argc != 7) {
 		(void)fprintf(stderr, "usage: tool_bulk_bodies KEY DATABASE CONTAINER RANGES BODIES ENTRIES.json\n");
 		return 2;
 	}
-	ranges = atoi(argv[4]);
-	bodies = atoi(argv[5]);
 	file = json_load_file(argv[6], 0, NULL);
 	entries = json_object_get(file, "3166-2");
-	if (ranges < 1 || ranges > RANGES_MAX || bodies < 1 || json_array_size(entries) == 0 ||
+	if (wb_strict_int64(wb_slice_cstr(argv[4]), 1, RANGES_MAX, &ranges, NULL) ||
+		wb_strict_int64(wb_slice_cstr(argv[5]), 1, 100000, &bodies, NULL) || json_array_size(entries) == 0 ||
 		wb_cosmos_key_parse(wb_slice_cstr(argv[1]), &key)) {
 		(void)fprintf(stderr, "tool_bulk_bodies: a bad key, count or file\n");
 		return 2;

@@ -120,7 +120,7 @@ static void every_kind_of_operation_runs(void **state)
 	assert_int_equal(
 		run(f,
 			"[{\"operationType\":\"Create\",\"partitionKey\":\"[5]\",\"resourceBody\":{\"id\":\"x\",\"pk\":"
-	                "5}},"
+			"5}},"
 			"{\"resourceBody\":{\"pk\":5,\"id\":\"x\",\"n\":1},\"id\":\"x\",\"partitionKey\":\"[5.0]\","
 			"\"operationType\":\"Replace\"},"
 			"{\"operationType\":\"Read\",\"id\":\"x\",\"partitionKey\":\"[5]\",\"unknown\":[{}]},"
