@@ -129,7 +129,7 @@ class Demo:
         self.environment = {
             "KAFKA_BOOTSTRAP_SERVERS": self.sandbox["kafka"],
             # The mock cluster notices a dead member only when its session ends.
-            "KAFKA_SESSION_TIMEOUT_MS": "6000",
+            "KAFKA_SESSION_TIMEOUT_MS": "4000",
             "COSMOS_ENDPOINT": self.sandbox["cosmos"],
             "COSMOS_KEY": self.sandbox["key"],
             "COSMOS_DATABASE": self.sandbox["database"],

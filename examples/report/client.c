@@ -44,7 +44,7 @@ static size_t take_header(char *data, size_t size, size_t count, void *arg)
 	struct wb_slice line = { data, size * count };
 
 	keep_header(line, "x-ms-continuation", reply->continuation, sizeof reply->continuation);
-	keep_header(line, "etag", reply->etag, sizeof reply->etag);
+	keep_header(line, "x-ms-retry-after-ms", reply->retry_after_ms, sizeof reply->retry_after_ms);
 	return size * count;
 }
 
@@ -72,7 +72,7 @@ enum wb_err client_exchange(const struct client_request *request, struct client_
 	for (const char *const *h = request->headers; h && *h; h++)
 		headers = curl_slist_append(headers, *h);
 	wb_buf_clear(&reply->body);
-	reply->continuation[0] = reply->etag[0] = '\0';
+	reply->continuation[0] = reply->retry_after_ms[0] = '\0';
 	curl_easy_setopt(easy, CURLOPT_URL, request->url);
 	curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->verb);
 	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);

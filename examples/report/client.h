@@ -17,7 +17,7 @@ struct client_reply {
 	long status;
 	struct wb_buf body;         /* init'ed by the caller with its limit */
 	char continuation[4096];    /* x-ms-continuation, "" when there is none */
-	char etag[256];
+	char retry_after_ms[24]; /* x-ms-retry-after-ms, "" when there is none */
 };
 
 /* Call once in main before any thread. */

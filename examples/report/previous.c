@@ -1,14 +1,24 @@
 #include "examples/report/previous.h"
 
 #include "common/base/clock.h"
+#include "common/base/strict.h"
 #include "examples/report/client.h"
 
 #include <stdio.h>
+#include <time.h>
 
-#define PAGE_BYTES_MAX (64 * 1024 * 1024)
+#define PAGE_BYTES_MAX   (64 * 1024 * 1024)
+#define TRIES_MAX        30
+#define RETRY_DEFAULT_MS 100
+#define RETRY_MAX_MS     5000
 
-/* One signed GET below the container: type is "docs" or "pkranges". */
-static enum wb_err get(const struct previous_source *s, const char *type, const char *extra1, const char *extra2,
+static void sleep_ms(int64_t ms)
+{
+	(void)nanosleep(&(struct timespec){ .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 }, NULL);
+}
+
+/* One signed GET below the container, sent once: type is "docs" or "pkranges". */
+static enum wb_err get_once(const struct previous_source *s, const char *type, const char *extra1, const char *extra2,
 	struct client_reply *reply, struct wb_error *e)
 {
 	char url[1024], link[600], date[WB_CLOCK_RFC1123_SIZE], date_line[64];
@@ -16,7 +26,6 @@ static enum wb_err get(const struct previous_source *s, const char *type, const 
 	const char *headers[] = { NULL, date_line, "x-ms-version: 2020-07-15", "accept: application/json", extra1,
 		extra1 ? extra2 : NULL, NULL };
 	struct client_request request = { .verb = "GET", .url = url, .headers = headers };
-	enum wb_err err;
 
 	if (snprintf(link, sizeof link, "dbs/%s/colls/%s", s->database, s->container) >= (int)sizeof link ||
 		snprintf(url, sizeof url, "%s/%s/%s", s->endpoint, link, type) >= (int)sizeof url)
@@ -30,10 +39,29 @@ static enum wb_err get(const struct previous_source *s, const char *type, const 
 	if (wb_buf_status(&auth) != WB_OK)
 		return wb_error_set(e, WB_ETOOBIG, "authorization header too long");
 	headers[0] = auth.data;
-	err = client_exchange(&request, reply, e);
-	if (err == WB_OK && reply->status != 200 && reply->status != 304)
-		return wb_error_set(e, WB_EIO, "GET %s: status %ld", url, reply->status);
-	return err;
+	return client_exchange(&request, reply, e);
+}
+
+/* Sent again as long as the service says that it is busy (429), as late as it asks for. */
+static enum wb_err get(const struct previous_source *s, const char *type, const char *extra1, const char *extra2,
+	struct client_reply *reply, struct wb_error *e)
+{
+	enum wb_err err = WB_OK;
+
+	for (int i = 0; i < TRIES_MAX; i++) {
+		int64_t wait_ms = RETRY_DEFAULT_MS;
+
+		err = get_once(s, type, extra1, extra2, reply, e);
+		if (err != WB_OK || reply->status == 200 || reply->status == 304)
+			return err;
+		if (reply->status != 429)
+			break;
+		if (wb_strict_int64(wb_slice_cstr(reply->retry_after_ms), 0, RETRY_MAX_MS, &wait_ms, NULL) != WB_OK)
+			wait_ms = RETRY_DEFAULT_MS;
+		sleep_ms(wait_ms);
+	}
+	return wb_error_set(
+		e, WB_EIO, "reading %s of %s/%s: status %ld", type, s->database, s->container, reply->status);
 }
 
 static enum wb_err add_documents(struct wb_slice page, json_t *all, size_t *ret_count, struct wb_error *e)
