@@ -156,8 +156,8 @@ static enum member member_of(struct wb_slice raw_name)
 	return OTHER;
 }
 
-/* A raw number. Up to 15 digits and no exponent, as every number here has, are exact as whole number and power of ten,
- * so one division rounds correctly (Clinger, "How to read floating point numbers accurately", 1990). */
+/* A raw number. Up to 15 digits around a point and no exponent, as every number here has, are exact as whole number and
+ * as power of ten, so one division rounds correctly (Clinger, "How to read floating point numbers accurately", 1990). */
 static double number(struct wb_slice raw)
 {
 	static const double power[] = { 1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14,
@@ -178,7 +178,7 @@ static double number(struct wb_slice raw)
 			return wb_json_number(raw);
 	}
 	if (!point)
-		return raw.len == 16 ? wb_json_number(raw) : (double)digits;
+		return (double)digits;
 	return (double)digits / power[raw.data + raw.len - point - 1];
 }
 
