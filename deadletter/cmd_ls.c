@@ -7,11 +7,12 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#define ID_CHARS    32
-#define JOB_CHARS   8 /* enough to tell jobs apart; --json has the whole id */
-#define CELL_MAX    256
-#define COLUMNS     8
-#define REASONS_MAX (WB_REASON_SERVER_ERROR + 1)
+#define ID_CHARS      32
+#define JOB_CHARS     8 /* enough to tell jobs apart; --json has the whole id */
+#define CELL_MAX      256
+#define COLUMNS       8
+#define ROW_BYTES_MAX (8u << 20) /* more than the headers of a letter make, however they are escaped */
+#define REASONS_MAX   (WB_REASON_SERVER_ERROR + 1)
 
 static const char *const titles[COLUMNS] = { "LETTER", "DIED", "REASON", "STATUS", "ID", "JOB/SEQ", "ORIGIN", "BYTES" };
 static const bool right_aligned[COLUMNS] = { [3] = true, [7] = true };
@@ -29,7 +30,7 @@ struct listing {
 	struct row *rows;
 	size_t count, cap;
 	uint64_t found, of_reason[REASONS_MAX];
-	struct wb_buf scratch;
+	struct wb_buf scratch, json;
 };
 
 static int older_first(const void *a, const void *b)
@@ -119,13 +120,15 @@ static bool on_letter(void *arg, const struct wb_letter *letter)
 	l->of_reason[letter->why.reason]++;
 	wb_buf_clear(&l->scratch);
 	if (l->config->json) {
+		wb_buf_clear(&l->json);
+		wb_letter_json(letter, &l->json);
 		wb_buf_append_char(&l->scratch, '{');
-		wb_letter_json(letter, &l->scratch);
+		wb_text_json_line(&l->scratch, wb_buf_slice(&l->json));
 		wb_buf_append_cstr(&l->scratch, "}\n");
 	} else {
 		cells(l, letter, &row);
 	}
-	if (wb_buf_status(&l->scratch) != WB_OK)
+	if (wb_buf_status(&l->scratch) != WB_OK || wb_buf_status(&l->json) != WB_OK)
 		return true;
 	row.text = wb_xmemdup(l->scratch.data, l->scratch.len);
 	if (l->count == l->cap) {
@@ -198,7 +201,8 @@ enum wb_err wb_cmd_ls(const struct wb_deadletter_config *config, struct wb_log *
 	struct listing l = { .config = config };
 	enum wb_err err;
 
-	wb_buf_init(&l.scratch, 64 * 1024);
+	wb_buf_init(&l.scratch, ROW_BYTES_MAX);
+	wb_buf_init(&l.json, ROW_BYTES_MAX);
 	err = wb_letters_read(config, config->since_ms, on_letter, &l, log, e);
 	if (err == WB_OK) {
 		keep_newest(&l);
@@ -216,5 +220,6 @@ enum wb_err wb_cmd_ls(const struct wb_deadletter_config *config, struct wb_log *
 		free(l.rows[i].text);
 	free(l.rows);
 	wb_buf_release(&l.scratch);
+	wb_buf_release(&l.json);
 	return err;
 }

@@ -154,6 +154,18 @@ static void as_json(struct wb_buf *b, const struct wb_letter *letter)
 	wb_buf_append_cstr(b, "}\n");
 }
 
+static void as_safe_json(struct wb_buf *page, const struct wb_letter *letter)
+{
+	struct wb_buf json;
+
+	wb_buf_init(&json, PAGE_MAX);
+	as_json(&json, letter);
+	wb_text_json_line(page, wb_buf_slice(&json));
+	if (wb_buf_status(&json))
+		page->err = wb_buf_status(&json);
+	wb_buf_release(&json);
+}
+
 static bool on_letter(void *arg, const struct wb_letter *letter)
 {
 	struct search *s = arg;
@@ -164,7 +176,7 @@ static bool on_letter(void *arg, const struct wb_letter *letter)
 	if (s->config->raw)
 		wb_buf_append_slice(&s->page, letter->record->value);
 	else if (s->config->json)
-		as_json(&s->page, letter);
+		as_safe_json(&s->page, letter);
 	else
 		for_a_person(&s->page, letter);
 	return false;

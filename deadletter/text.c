@@ -136,6 +136,27 @@ void wb_text_json(struct wb_buf *ret, struct wb_slice json, unsigned indent)
 	}
 }
 
+void wb_text_json_line(struct wb_buf *ret, struct wb_slice json)
+{
+	size_t from = 0, at = 0;
+
+	while (at < json.len) {
+		size_t n = wb_utf8_char_len(json.data + at, json.len - at);
+		uint32_t c = n ? code_point(json.data + at, n) : 0;
+
+		/* Below 0x7f are structure and plain characters only: JSON's own rules escape control characters. */
+		if (n == 0 || c < 0x7f || !must_not_show(c)) {
+			at += n ? n : 1;
+			continue;
+		}
+		wb_buf_append(ret, json.data + from, at - from);
+		wb_buf_appendf(ret, "\\u%04x", (unsigned)c);
+		at += n;
+		from = at;
+	}
+	wb_buf_append(ret, json.data + from, at - from);
+}
+
 bool wb_text_is_utf8(struct wb_slice bytes)
 {
 	for (size_t at = 0, n; at < bytes.len; at += n) {

@@ -14,6 +14,9 @@ size_t wb_text_line(struct wb_buf *ret, struct wb_slice bytes, size_t max_chars)
 /* Appends valid JSON, a member or element a line, indented by two from indent on; strings stay as they are but for what
  * must not reach a terminal. Values keep their spelling. */
 void wb_text_json(struct wb_buf *ret, struct wb_slice json, unsigned indent);
+/* Appends JSON as it is, but for characters in its strings that must not reach a terminal: they become \uNNNN escapes,
+ * which mean the same. */
+void wb_text_json_line(struct wb_buf *ret, struct wb_slice json);
 /* Whether all of it is UTF-8. */
 bool wb_text_is_utf8(struct wb_slice bytes);
 /* Appends n spaces. */

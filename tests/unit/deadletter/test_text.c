@@ -87,6 +87,19 @@ static void utf8_is_told_from_other_bytes(void **state)
 	assert_false(wb_text_is_utf8(wb_slice("a\xc3", 2)));
 }
 
+static void json_keeps_its_meaning_when_it_is_made_safe(void **state)
+{
+	static const char csi[] = "{\"a\":\"\xc2\x9b"
+				  "2J \x7f \xe2\x80\xae \xc3\xa9\"}";
+	struct wb_buf b;
+
+	(void)state;
+	wb_buf_init(&b, 1024);
+	wb_text_json_line(&b, wb_slice_cstr(csi));
+	assert_string_equal(b.data, "{\"a\":\"\\u009b2J \\u007f \\u202e \xc3\xa9\"}");
+	wb_buf_release(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -95,6 +108,7 @@ int main(void)
 		cmocka_unit_test(long_text_is_cut_to_the_width),
 		cmocka_unit_test(json_is_laid_out_and_keeps_its_spelling),
 		cmocka_unit_test(utf8_is_told_from_other_bytes),
+		cmocka_unit_test(json_keeps_its_meaning_when_it_is_made_safe),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
