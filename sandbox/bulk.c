@@ -244,6 +244,17 @@ static void apply_one(const struct wb_bulk *bulk, size_t i, const struct wb_bulk
 		fault_result(&fault, ret);
 }
 
+/* A reply that grows too large carries no more documents: a read has then failed, to be sent again at once. */
+static void drop_document(const struct wb_bulk_operation *op, struct wb_buf *document, struct wb_document_result *ret)
+{
+	wb_buf_clear(document);
+	if (op->operation != WB_OPERATION_READ || ret->status != 200)
+		return;
+	ret->status = 413;
+	ret->substatus = WB_SUBSTATUS_REPLY_TOO_LARGE;
+	ret->etag[0] = '\0';
+}
+
 unsigned wb_bulk_apply(
 	const struct wb_bulk *bulk, const struct wb_bulk_run *run, struct wb_buf *body, double *ret_charge)
 {
@@ -257,6 +268,8 @@ unsigned wb_bulk_apply(
 	for (size_t i = 0; i < bulk->count; i++) {
 		wb_buf_clear(&document);
 		apply_one(bulk, i, run, &document, &result);
+		if (body->len + document.len > WB_BULK_REPLY_MAX)
+			drop_document(&bulk->operations[i], &document, &result);
 		*ret_charge += result.charge;
 		if (result.status >= 400)
 			status = 207;

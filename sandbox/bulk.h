@@ -15,6 +15,7 @@
 
 #define WB_BULK_OPERATIONS_MAX 100
 #define WB_BULK_BYTES_MAX      (2 * 1024 * 1024)
+#define WB_BULK_REPLY_MAX      (4 * 1024 * 1024) /* beyond it a Read gets 413/3402 */
 
 /* Slices look into the body. Strings are raw: with quotes and escapes; {NULL, 0} when absent. */
 struct wb_bulk_operation {

@@ -18,6 +18,7 @@
 #define WB_SUBSTATUS_RANGE_GONE             1002
 #define WB_SUBSTATUS_QUERY_NOT_SERVABLE     1004
 #define WB_SUBSTATUS_THROTTLED              3200
+#define WB_SUBSTATUS_REPLY_TOO_LARGE        3402
 
 struct wb_document_now {
 	uint32_t wall_s;

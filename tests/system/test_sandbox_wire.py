@@ -53,6 +53,17 @@ def test_ranges_and_their_etag(make_sandbox):
     assert again.status_code == 304 and not again.content
 
 
+def test_addressed_by_resource_ids(one):
+    """As the Java client does: it signs the last id alone, in lower case."""
+    container = one.target.proxy.read()
+    path = "/" + container["_self"].strip("/")
+    signed = container["_rid"].lower()
+    answer = one.wire.send("GET", "pkranges", link=signed, path=f"{path}/pkranges/")
+    assert answer.status_code == 200 and len(answer.json()["PartitionKeyRanges"]) == 1
+    assert answer.json()["_rid"] == container["_rid"]
+    assert one.wire.send("GET", "colls", link=signed, path=path).json()["id"] == one.info["container"]
+
+
 def test_bulk_judges_every_operation(one):
     operations = [upsert_operation(d) for d in documents(3)]
     assert one.wire.bulk(operations).status_code == 200
@@ -74,6 +85,16 @@ def test_bulk_limits(one):
     assert one.wire.bulk([upsert_operation(large)]).status_code == 200
     assert one.wire.upsert({"id": "huge", "pk": "p", "text": "x" * (2 * 1024 * 1024)}).status_code == 413
     assert one.target.count() == 101
+
+
+def test_bulk_reply_has_a_largest_size(one):
+    large = {"id": "large", "pk": "p", "text": "x" * 1_900_000}
+    assert one.wire.upsert(large).status_code == 201
+    read = {"operationType": "Read", "partitionKey": '["p"]', "id": "large"}
+    answer = one.wire.bulk([read] * 4)
+    assert answer.status_code == 207
+    assert [(r["statusCode"], r.get("subStatusCode")) for r in answer.json()] == [(200, None)] * 2 + [(413, 3402)] * 2
+    assert answer.json()[0]["resourceBody"]["text"] == large["text"]
 
 
 def test_bulk_that_is_not_json_applies_nothing(one):
