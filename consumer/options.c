@@ -131,7 +131,9 @@ static enum wb_err read_account(struct wb_cosmos_options *c, struct wb_error *e)
 	if (!key.data)
 		return wb_error_set(e, WB_EINVAL, "cosmos.key (or cosmos.connection.string) is required");
 	if (wb_cosmos_key_parse(key, &c->key) != WB_OK)
-		return wb_error_set(e, WB_EINVAL, "the account key is no base64 of at most %d bytes", WB_COSMOS_KEY_MAX);
+		return wb_error_set(e, WB_EINVAL,
+			"cosmos.key (or AccountKey of cosmos.connection.string): not base64 of at most %d bytes",
+			WB_COSMOS_KEY_MAX);
 	if (c->key_text)
 		wb_crypto_wipe(c->key_text, strlen(c->key_text));
 	if (c->connection_string)
