@@ -99,7 +99,7 @@ def consume(directory, topics, sandbox, number):
 
 def consumer_written(consumer):
     try:
-        return consumer.metric("writebehind_writes_total", outcome="written")
+        return consumer.metric("writebehind_outcomes_total", outcome="written")
     except OSError:
         return 0
 

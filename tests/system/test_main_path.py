@@ -119,7 +119,7 @@ def test_many_consumers_share_the_work(kafka, topics, cosmos, start):
     job = wait_job(producer, job_id, 90)
     assert (job["status"], job["written"]) == ("Succeeded", 20_000)
     cosmos.assert_holds(docs)
-    shares = [c.metric("writebehind_writes_total", outcome="written") for c in consumers]
+    shares = [c.metric("writebehind_outcomes_total", outcome="written") for c in consumers]
     assert sum(shares) == 20_000 and all(share > 0 for share in shares), shares
 
 
