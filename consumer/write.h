@@ -71,7 +71,7 @@ struct wb_write {
 
 	struct wb_slice key, value; /* into message; data NULL: none */
 	struct wb_slice document;   /* value without surrounding space */
-	struct wb_slice id;         /* decoded; into message or storage */
+	struct wb_slice id;         /* decoded; into storage */
 	struct wb_slice pk_text;    /* canonical: ["a"]; into storage */
 	/* With pk_text and id: which item. Set before item_order sees the write; one object per container's name. */
 	const struct wb_container *container;
