@@ -2,6 +2,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/json_scan.h"
+#include "common/kafka/topics.h"
 
 #include <math.h>
 
@@ -69,10 +70,14 @@ enum wb_err wb_letters_read(const struct wb_deadletter_config *config, int64_t s
 	struct wb_log *log, struct wb_error *e)
 {
 	struct reading r = { .fn = fn, .arg = arg };
-	struct wb_kafka_reader *reader = wb_kafka_reader_new(&config->kafka, config->kafka.topic_dead_letters,
-		"writebehind-deadletter", since_ms, config->timeout_ms, log, e);
-	enum wb_err err;
+	struct wb_kafka_reader *reader;
+	/* No topic in particular: whether the options are right and brokers answer. */
+	enum wb_err err = wb_topics_check(&config->kafka, 0, config->timeout_ms, log, e);
 
+	if (err)
+		return err;
+	reader = wb_kafka_reader_new(&config->kafka, config->kafka.topic_dead_letters, "writebehind-deadletter",
+		since_ms, config->timeout_ms, log, e);
 	if (!reader)
 		return WB_EIO;
 	wb_buf_init(&r.id, ID_BYTES_MAX);

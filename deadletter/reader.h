@@ -21,8 +21,8 @@ struct wb_letter {
 /* Slices are valid during the call. False ends the reading. */
 typedef bool (*wb_letter_fn)(void *arg, const struct wb_letter *letter);
 
-/* Records without our headers are given with reason NONE. WB_EIO or WB_ETIMEDOUT with a sentence when Kafka cannot be
- * read. since_ms as wb_kafka_reader_new. */
+/* Records without our headers are given with reason NONE. WB_EINVAL with a sentence for wrong kafka.* options,
+ * WB_EIO or WB_ETIMEDOUT when Kafka cannot be read. since_ms as wb_kafka_reader_new. */
 enum wb_err wb_letters_read(const struct wb_deadletter_config *config, int64_t since_ms, wb_letter_fn fn, void *arg,
 	struct wb_log *log, struct wb_error *e) WB_MUST_USE;
 

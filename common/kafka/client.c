@@ -27,6 +27,11 @@ static const struct wb_kafka_setting defaults[] = {
 	{ NULL, NULL },
 };
 
+/* Settings that later versions of librdkafka know. A full queue stops fetching for up to a second before 2.2. */
+static const struct wb_kafka_setting later_defaults[] = {
+	{ "fetch.queue.backoff.ms", "20" },
+};
+
 /* Settings that promises rest on, under all their names. value: the one that is allowed, NULL for none. */
 static const struct {
 	const char *name, *value, *other, *why;
@@ -108,6 +113,10 @@ rd_kafka_conf_t *wb_kafka_conf_new(const struct wb_kafka_options *options, const
 {
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
 
+	for (size_t i = 0; i < WB_ARRAY_LEN(later_defaults); i++) {
+		/* Not known: not set. */
+		(void)rd_kafka_conf_set(conf, later_defaults[i].name, later_defaults[i].value, NULL, 0);
+	}
 	rd_kafka_conf_set_opaque(conf, context);
 	rd_kafka_conf_set_log_cb(conf, on_log);
 	if (set_all(conf, defaults, e) && set(conf, "bootstrap.servers", options->bootstrap_servers, false, e) &&

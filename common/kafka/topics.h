@@ -14,9 +14,9 @@
 
 enum wb_topic_use { WB_TOPIC_WRITES = 1, WB_TOPIC_RESULTS = 2, WB_TOPIC_DEAD_LETTERS = 4 };
 
-/* uses: the topics that the program needs, or-ed. Waits up to timeout_ms for the cluster to answer. Logs (info, warn)
- * what was created or only partly checked. WB_EINVAL with a sentence that names topic, setting, value and what is
- * needed; WB_ETIMEDOUT when no broker answered. */
+/* uses: the topics that the program needs, or-ed; 0: only whether the options are right and a broker answers. Waits up
+ * to timeout_ms for the cluster to answer. Logs (info, warn) what was created or only partly checked. WB_EINVAL with a
+ * sentence that names topic, setting, value and what is needed; WB_ETIMEDOUT when no broker answered. */
 enum wb_err wb_topics_check(const struct wb_kafka_options *options, unsigned uses, int64_t timeout_ms,
 	struct wb_log *log, struct wb_error *e) WB_MUST_USE;
 
