@@ -1,8 +1,8 @@
 /* Kafka in a process: librdkafka's mock cluster on one port, with topics in place and a watch over what it drops.
  *
  * The mock keeps 5 MiB or 100,000 batches of a partition and then drops the oldest without a word; there is no
- * setting for it. A thread asks for the partitions' first offsets five times a second, and when one moves past 0 it
- * logs an error (this object logs by itself: nobody else could tell) and counts what is gone.
+ * setting for it. A thread asks for the partitions' first offsets, five times a second where records come in, and when
+ * one moves past 0 it logs an error (this object logs by itself: nobody else could tell) and counts what is gone.
  * What the mock cannot do (compaction, groups' details, transactions' meaning) is told in docs/SANDBOX.md.
  * Thread-safe: every function but new and free.
  */

@@ -61,10 +61,11 @@ def test_python_documents(container):
     assert container.read_item("a", "q")["n"] == 4
 
 
-@pytest.mark.parametrize("key", [None, True, False, 0, 5, 1.5, -1e300, "", "é😀", "a/b?c#d e%", "x" * 1000])
-def test_python_partition_keys_of_every_kind(container, key):
-    container.upsert_item({"id": "é with space+%", "pk": key, "v": "ü"})
-    assert own_members(container.read_item("é with space+%", key)) == {"id": "é with space+%", "pk": key, "v": "ü"}
+def test_python_partition_keys_of_every_kind(container):
+    for key in [None, True, False, 0, 5, 1.5, -1e300, "", "é😀", "a/b?c#d e%", "x" * 1000]:
+        container.upsert_item({"id": "é with space+%", "pk": key, "v": f"ü {key!r}"})
+        read = own_members(container.read_item("é with space+%", key))
+        assert read == {"id": "é with space+%", "pk": key, "v": f"ü {key!r}"}
 
 
 def test_python_document_without_partition_key(container):
