@@ -141,6 +141,8 @@ int main(int argc, char **argv)
 	m.lifecycle = wb_lifecycle_new();
 	m.health = wb_health_new();
 	m.metrics = wb_metrics_new();
+	wb_health_set(m.health, "topics", false, "not checked yet");
+	wb_health_set(m.health, "group", false, "not joined yet");
 	err = run(&m, &e);
 	if (err != WB_OK)
 		wb_log_error(m.log, "cannot go on", WB_STR("why", e.text));

@@ -2,6 +2,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
+#include "common/base/strict.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -25,6 +26,7 @@
 #define FETCH_SHARE(budget) ((budget) / 16)
 #define FETCH_MAX_BYTES     (INT64_C(48) << 20) /* librdkafka's default is 50 MB */
 #define PARTITION_MAX_BYTES (INT64_C(1) << 20)
+#define RECORD_MAX_BYTES    INT64_C(3000000) /* our default of kafka.message.max.bytes */
 
 static void wake(void *arg)
 {
@@ -63,6 +65,22 @@ static void on_error(rd_kafka_t *rk, int err, const char *reason, void *opaque)
 		WB_STR("text", reason));
 }
 
+/* librdkafka wants a fetch to hold at least one record of the largest size. */
+static int64_t record_max_bytes(const struct wb_consumer_options *o)
+{
+	int64_t bytes = RECORD_MAX_BYTES;
+
+	for (size_t i = 0; i < o->kafka.properties.count; i++) {
+		const struct wb_option_pair *pair = &o->kafka.properties.pairs[i];
+
+		/* What is no number, librdkafka refuses in its own words. */
+		if (strcmp(pair->key, "message.max.bytes") == 0 &&
+			wb_strict_int64(wb_slice_cstr(pair->value), 1, INT32_MAX, &bytes, NULL) != WB_OK)
+			return RECORD_MAX_BYTES;
+	}
+	return bytes;
+}
+
 static rd_kafka_conf_t *make_conf(struct wb_poller *p, struct wb_error *e)
 {
 	const struct wb_consumer_options *o = p->settings.options;
@@ -74,6 +92,8 @@ static rd_kafka_conf_t *make_conf(struct wb_poller *p, struct wb_error *e)
 	rd_kafka_conf_t *conf;
 
 	fetch = fetch < FETCH_MAX_BYTES ? fetch : FETCH_MAX_BYTES;
+	if (fetch < record_max_bytes(o))
+		fetch = record_max_bytes(o);
 	/* 20 digits fit into each. */
 	(void)snprintf(queue_text, sizeof queue_text, "%lld",
 		(long long)(QUEUE_SHARE(o->memory_budget_bytes) / 1024 < 2097151 ? QUEUE_SHARE(o->memory_budget_bytes) / 1024
@@ -85,6 +105,7 @@ static rd_kafka_conf_t *make_conf(struct wb_poller *p, struct wb_error *e)
 	if (conf) {
 		rd_kafka_conf_set_rebalance_cb(conf, wb_poller_on_rebalance);
 		rd_kafka_conf_set_error_cb(conf, on_error);
+		wb_poller_watch_joins(p, conf);
 	}
 	return conf;
 }
@@ -209,6 +230,7 @@ static void set_up(struct wb_poller *p, const struct wb_poller_settings *setting
 	wb_handover_init(&p->returned, wake, p);
 	atomic_init(&p->held_bytes, 0);
 	atomic_init(&p->fatal, false);
+	atomic_init(&p->joining, false);
 	p->read_limit_bytes = READ_SHARE(o->memory_budget_bytes);
 	p->decode = (struct wb_decode_settings){ .database = wb_slice_cstr(o->cosmos.database),
 		.container = wb_slice_cstr(o->cosmos.container),
@@ -347,9 +369,10 @@ static void drain(struct wb_poller *p)
 			turn(p);
 	}
 	deadline_ms = wb_clock_mono_ms() + CLOSE_MS;
-	while ((p->commit_in_flight || p->change == WB_CHANGE_COMMIT) && wb_clock_mono_ms() < deadline_ms)
+	while ((p->commit_in_flight || p->change == WB_CHANGE_COMMIT || atomic_load(&p->joining)) &&
+		wb_clock_mono_ms() < deadline_ms)
 		turn(p);
-	wb_poller_commit_final(p);
+	wb_poller_commit_final(p, NULL);
 	while (!p->final_committed && wb_clock_mono_ms() < deadline_ms)
 		turn(p);
 }

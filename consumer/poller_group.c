@@ -8,16 +8,9 @@
 #include <stdlib.h>
 
 #define COMMITTED_WAIT_MS    1000
-#define COMMIT_INTERVAL_MS   1000
-#define COMMIT_IDLE_MS       100
 #define FINAL_COMMIT_WAIT_MS 5000
 /* Where a group has no offset yet. */
 #define EARLIEST (-1)
-
-static struct wb_partition *ours(const struct wb_poller *p, int32_t number)
-{
-	return number >= 0 && number < p->partitions_max ? p->partitions[number] : NULL;
-}
 
 /* Makes room for that partition number, with its gauges. */
 static void make_room(struct wb_poller *p, int32_t number)
@@ -84,7 +77,7 @@ void wb_poller_partition_idle(struct wb_poller *p, struct wb_partition *part)
 /* It is no longer ours; it stays until its last write has come back. */
 static void remove_partition(struct wb_poller *p, int32_t number)
 {
-	struct wb_partition *part = ours(p, number);
+	struct wb_partition *part = wb_poller_ours(p, number);
 
 	if (!part)
 		return;
@@ -185,7 +178,7 @@ static void try_assign(struct wb_poller *p)
 static void end_partitions(struct wb_poller *p, const rd_kafka_topic_partition_list_t *list)
 {
 	for (int i = 0; i < list->cnt; i++) {
-		struct wb_partition *part = ours(p, list->elems[i].partition);
+		struct wb_partition *part = wb_poller_ours(p, list->elems[i].partition);
 
 		if (part) {
 			part->revoked = true;
@@ -236,7 +229,7 @@ static void begin_revoke(struct wb_poller *p, rd_kafka_topic_partition_list_t *l
 		return;
 	}
 	for (int i = 0; i < list->cnt; i++) {
-		struct wb_partition *part = ours(p, list->elems[i].partition);
+		struct wb_partition *part = wb_poller_ours(p, list->elems[i].partition);
 
 		if (part)
 			part->revoked = true;
@@ -266,99 +259,10 @@ void wb_poller_on_rebalance(
 	}
 }
 
-/* The positions of our partitions that the group does not know yet; NULL when there are none. only: of these alone. */
-static rd_kafka_topic_partition_list_t *positions(
-	struct wb_poller *p, const rd_kafka_topic_partition_list_t *only, bool idle_only)
-{
-	rd_kafka_topic_partition_list_t *list = NULL;
-
-	for (int32_t i = 0; i < p->partitions_max; i++) {
-		struct wb_partition *part = p->partitions[i];
-		int64_t position = part ? wb_offsets_position(part->offsets) : -1;
-
-		if (position < 0 || position <= part->committed)
-			continue;
-		if (only && !rd_kafka_topic_partition_list_find(
-				    (rd_kafka_topic_partition_list_t *)only, part->assignment.topic, i))
-			continue;
-		if (idle_only && wb_offsets_pending(part->offsets) > 0)
-			continue;
-		if (!list)
-			list = rd_kafka_topic_partition_list_new(p->partitions_max);
-		rd_kafka_topic_partition_list_add(list, part->assignment.topic, i)->offset = position;
-		part->committed = position;
-	}
-	return list;
-}
-
-/* What failed is committed again with the next. A commit during a rebalance may fail; then records are delivered
- * again, which is harmless. */
-static void on_commit(
-	rd_kafka_t *rk, rd_kafka_resp_err_t err, rd_kafka_topic_partition_list_t *offsets, void *opaque)
-{
-	struct wb_poller *p = opaque;
-
-	(void)rk;
-	p->commit_in_flight = false;
-	p->final_committed = true;
-	wb_counter_add(p->metrics.commits, 1);
-	for (int i = 0; offsets && i < offsets->cnt; i++) {
-		struct wb_partition *part = ours(p, offsets->elems[i].partition);
-
-		if ((err || offsets->elems[i].err) && part)
-			part->committed = part->start;
-		if (!err)
-			err = offsets->elems[i].err;
-	}
-	if (err) {
-		wb_counter_add(p->metrics.commit_failures, 1);
-		wb_log_info(p->settings.log, "offsets not committed this time", WB_STR("error", rd_kafka_err2name(err)));
-	}
-}
-
-static bool commit(struct wb_poller *p, rd_kafka_topic_partition_list_t *list)
-{
-	rd_kafka_resp_err_t err;
-
-	if (!list)
-		return false;
-	err = rd_kafka_commit_queue(p->rk, list, p->commit_queue, on_commit, p);
-	if (err) {
-		on_commit(p->rk, err, list, p);
-	} else {
-		p->commit_in_flight = true;
-		p->final_committed = false;
-	}
-	rd_kafka_topic_partition_list_destroy(list);
-	return !err;
-}
-
-void wb_poller_take_commits(struct wb_poller *p)
-{
-	/* Returns how many answers there were, which nobody needs. */
-	(void)rd_kafka_queue_poll_callback(p->commit_queue, 0);
-}
-
-void wb_poller_commit_due(struct wb_poller *p, int64_t now_ms)
-{
-	bool late = now_ms - p->committed_ms >= COMMIT_INTERVAL_MS;
-
-	if (p->commit_in_flight || p->change == WB_CHANGE_COMMIT || now_ms - p->committed_ms < COMMIT_IDLE_MS)
-		return;
-	if (commit(p, positions(p, NULL, !late)) || late)
-		p->committed_ms = now_ms;
-}
-
-void wb_poller_commit_final(struct wb_poller *p)
-{
-	if (!commit(p, positions(p, NULL, false)))
-		p->final_committed = true;
-}
-
 static bool drained(const struct wb_poller *p)
 {
 	for (int i = 0; i < p->change_list->cnt; i++) {
-		const struct wb_partition *part = ours(p, p->change_list->elems[i].partition);
+		const struct wb_partition *part = wb_poller_ours(p, p->change_list->elems[i].partition);
 
 		if (part && part->out > 0)
 			return false;
@@ -380,8 +284,7 @@ static void serve_drain(struct wb_poller *p, int64_t now_ms)
 		return; /* its answer first, so that ours is not mistaken for it */
 	p->change = WB_CHANGE_COMMIT;
 	p->change_deadline_ms = now_ms + FINAL_COMMIT_WAIT_MS;
-	if (!commit(p, positions(p, p->change_list, false)))
-		unassign(p);
+	wb_poller_commit_final(p, p->change_list);
 }
 
 void wb_poller_serve_change(struct wb_poller *p, int64_t now_ms)

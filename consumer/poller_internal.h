@@ -1,5 +1,5 @@
-/* The inside of the poller, shared by its files: poller.c (making, loop, shutdown), poller_group.c (assignments, drain,
- * commits), poller_read.c (records become writes), poller_finish.c (writes come back).
+/* The inside of the poller, shared by its files: poller.c (making, loop, shutdown), poller_group.c (assignments, drain),
+ * poller_commit.c, poller_read.c (records become writes), poller_finish.c (writes come back).
  *
  * Not thread-safe: the poller's own thread, but for what says otherwise.
  */
@@ -95,6 +95,7 @@ struct wb_poller {
 	enum wb_change change;
 	rd_kafka_topic_partition_list_t *change_list;
 	int64_t change_deadline_ms;
+	_Atomic bool joining; /* a JoinGroup is on its way: see poller_commit.c */
 	bool commit_in_flight;
 	bool final_committed; /* the answer to the commit of a revocation came */
 	int64_t committed_ms;
@@ -114,19 +115,19 @@ static inline struct wb_partition *wb_poller_partition_of(const struct wb_write 
 	return (struct wb_partition *)w->assignment;
 }
 
+/* The partition of that number if it is ours, else NULL. */
+static inline struct wb_partition *wb_poller_ours(const struct wb_poller *p, int32_t number)
+{
+	return number >= 0 && number < p->partitions_max ? p->partitions[number] : NULL;
+}
+
 /* poller_group.c */
 void wb_poller_on_rebalance(
 	rd_kafka_t *rk, rd_kafka_resp_err_t err, rd_kafka_topic_partition_list_t *partitions, void *opaque);
 /* Takes a pending assignment or revocation further. */
 void wb_poller_serve_change(struct wb_poller *p, int64_t now_ms);
-/* Commits what moved, at most once a second, or sooner when everything is finished. */
-void wb_poller_commit_due(struct wb_poller *p, int64_t now_ms);
-/* Commits all positions now, at the end; wb_poller_take_commits then sets final_committed, or nothing is to commit and
- * it is set at once. */
-void wb_poller_commit_final(struct wb_poller *p);
 /* Nothing more of any partition is sent from now on. */
 void wb_poller_end_all(struct wb_poller *p);
-void wb_poller_take_commits(struct wb_poller *p);
 /* A gone partition whose last write has come back is freed. */
 void wb_poller_partition_idle(struct wb_poller *p, struct wb_partition *part);
 /* The partition is at its gap limit: nothing more of it is read, but of the others. */
@@ -137,6 +138,16 @@ void wb_poller_resume_due(struct wb_poller *p);
 size_t wb_poller_out(const struct wb_poller *p);
 void wb_poller_free_partitions(struct wb_poller *p);
 void wb_poller_update_gauges(struct wb_poller *p);
+
+/* poller_commit.c */
+/* Makes the client tell when it is joining the group, which is no time for commits. */
+void wb_poller_watch_joins(struct wb_poller *p, rd_kafka_conf_t *conf);
+/* Commits what moved, at most once a second, or sooner where everything is finished. */
+void wb_poller_commit_due(struct wb_poller *p, int64_t now_ms);
+/* Commits the positions now, at an end; only: of these partitions alone, NULL: of all. The answer, or that there is
+ * nothing to commit, sets final_committed. */
+void wb_poller_commit_final(struct wb_poller *p, const rd_kafka_topic_partition_list_t *only);
+void wb_poller_take_commits(struct wb_poller *p);
 
 /* poller_read.c */
 /* Reads what the budget allows; true when there was something. */

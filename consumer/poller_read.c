@@ -170,12 +170,6 @@ static void take_record(struct wb_poller *p, struct wb_partition *part, rd_kafka
 		wb_poller_pause(p, part);
 }
 
-static struct wb_partition *partition_of(const struct wb_poller *p, const rd_kafka_message_t *message)
-{
-	return message->partition >= 0 && message->partition < p->partitions_max ? p->partitions[message->partition]
-										  : NULL;
-}
-
 /* The record to read next is gone from the log: the partition stands still, since going on would hide a loss. */
 static void lost_range(struct wb_poller *p, struct wb_partition *part)
 {
@@ -199,7 +193,7 @@ static void lost_range(struct wb_poller *p, struct wb_partition *part)
 
 static void take_error(struct wb_poller *p, const rd_kafka_message_t *message)
 {
-	struct wb_partition *part = message->rkt ? partition_of(p, message) : NULL;
+	struct wb_partition *part = message->rkt ? wb_poller_ours(p, message->partition) : NULL;
 	int64_t now_ms = wb_clock_mono_ms();
 
 	if (message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET && part) {
@@ -225,7 +219,7 @@ void wb_poller_take_message(struct wb_poller *p, rd_kafka_message_t *message)
 		rd_kafka_message_destroy(message);
 		return;
 	}
-	part = partition_of(p, message);
+	part = wb_poller_ours(p, message->partition);
 	/* Nothing new of a revoked partition; and what was delivered once under this assignment is on its way. */
 	if (!part || part->revoked || message->offset <= part->last) {
 		wb_counter_add(p->metrics.redelivered, 1);

@@ -1,0 +1,142 @@
+#include "consumer/poller_internal.h"
+
+#include "common/base/clock.h"
+
+#define COMMIT_INTERVAL_MS 1000
+#define COMMIT_IDLE_MS     100
+/* Kafka's protocol, api keys. */
+#define JOIN_GROUP 11
+#define SYNC_GROUP 14
+#define NAME       "writebehind"
+
+/* While a JoinGroup is unanswered the broker leaves everything behind it on the same connection unread; a commit that
+ * is sent then arrives with the old generation, is refused (ILLEGAL_GENERATION), and librdkafka 2.0.2 takes the whole
+ * assignment for lost (#4059). So nothing is committed from a JoinGroup to the SyncGroup that ends it. These two run on
+ * librdkafka's threads. */
+static rd_kafka_resp_err_t on_request(rd_kafka_t *rk, int fd, const char *broker, int32_t id, int16_t key,
+	int16_t version, int32_t correlation, size_t size, void *arg)
+{
+	struct wb_poller *p = arg;
+
+	(void)rk, (void)fd, (void)broker, (void)id, (void)version, (void)correlation, (void)size;
+	if (key == JOIN_GROUP)
+		atomic_store(&p->joining, true);
+	return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+static rd_kafka_resp_err_t on_response(rd_kafka_t *rk, int fd, const char *broker, int32_t id, int16_t key,
+	int16_t version, int32_t correlation, size_t size, int64_t rtt, rd_kafka_resp_err_t err, void *arg)
+{
+	struct wb_poller *p = arg;
+
+	(void)rk, (void)fd, (void)broker, (void)id, (void)version, (void)correlation, (void)size, (void)rtt, (void)err;
+	if (key == SYNC_GROUP)
+		atomic_store(&p->joining, false);
+	return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+static rd_kafka_resp_err_t on_new(
+	rd_kafka_t *rk, const rd_kafka_conf_t *conf, void *arg, char *error, size_t error_size)
+{
+	rd_kafka_resp_err_t err = rd_kafka_interceptor_add_on_request_sent(rk, NAME, on_request, arg);
+
+	(void)conf, (void)error, (void)error_size;
+	return err ? err : rd_kafka_interceptor_add_on_response_received(rk, NAME, on_response, arg);
+}
+
+void wb_poller_watch_joins(struct wb_poller *p, rd_kafka_conf_t *conf)
+{
+	/* Fails only for a second one of that name. */
+	(void)rd_kafka_conf_interceptor_add_on_new(conf, NAME, on_new, p);
+}
+
+/* The positions of our partitions that the group does not know yet; NULL when there are none. only: of these alone. */
+static rd_kafka_topic_partition_list_t *positions(
+	struct wb_poller *p, const rd_kafka_topic_partition_list_t *only, bool idle_only)
+{
+	rd_kafka_topic_partition_list_t *list = NULL;
+
+	for (int32_t i = 0; i < p->partitions_max; i++) {
+		struct wb_partition *part = p->partitions[i];
+		int64_t position = part ? wb_offsets_position(part->offsets) : -1;
+
+		if (position < 0 || position <= part->committed)
+			continue;
+		if (only && !rd_kafka_topic_partition_list_find(
+				    (rd_kafka_topic_partition_list_t *)only, part->assignment.topic, i))
+			continue;
+		if (idle_only && wb_offsets_pending(part->offsets) > 0)
+			continue;
+		if (!list)
+			list = rd_kafka_topic_partition_list_new(p->partitions_max);
+		rd_kafka_topic_partition_list_add(list, part->assignment.topic, i)->offset = position;
+		part->committed = position;
+	}
+	return list;
+}
+
+/* What failed is committed again with the next. A commit during a rebalance may fail; then records are delivered
+ * again, which is harmless. */
+static void on_commit(
+	rd_kafka_t *rk, rd_kafka_resp_err_t err, rd_kafka_topic_partition_list_t *offsets, void *opaque)
+{
+	struct wb_poller *p = opaque;
+
+	(void)rk;
+	p->commit_in_flight = false;
+	p->final_committed = true;
+	wb_counter_add(p->metrics.commits, 1);
+	for (int i = 0; offsets && i < offsets->cnt; i++) {
+		struct wb_partition *part = wb_poller_ours(p, offsets->elems[i].partition);
+
+		if ((err || offsets->elems[i].err) && part)
+			part->committed = part->start;
+		if (!err)
+			err = offsets->elems[i].err;
+	}
+	if (err) {
+		wb_counter_add(p->metrics.commit_failures, 1);
+		wb_log_info(p->settings.log, "offsets not committed this time", WB_STR("error", rd_kafka_err2name(err)));
+	}
+}
+
+/* False when there is nothing to commit, or it cannot be done. */
+static bool commit(struct wb_poller *p, rd_kafka_topic_partition_list_t *list)
+{
+	rd_kafka_resp_err_t err;
+
+	if (!list)
+		return false;
+	err = rd_kafka_commit_queue(p->rk, list, p->commit_queue, on_commit, p);
+	if (err) {
+		on_commit(p->rk, err, list, p);
+	} else {
+		p->commit_in_flight = true;
+		p->final_committed = false;
+	}
+	rd_kafka_topic_partition_list_destroy(list);
+	return !err;
+}
+
+void wb_poller_take_commits(struct wb_poller *p)
+{
+	/* Returns how many answers there were, which nobody needs. */
+	(void)rd_kafka_queue_poll_callback(p->commit_queue, 0);
+}
+
+void wb_poller_commit_due(struct wb_poller *p, int64_t now_ms)
+{
+	bool late = now_ms - p->committed_ms >= COMMIT_INTERVAL_MS;
+
+	if (p->commit_in_flight || p->change == WB_CHANGE_COMMIT || now_ms - p->committed_ms < COMMIT_IDLE_MS ||
+		atomic_load(&p->joining))
+		return;
+	if (commit(p, positions(p, NULL, !late)) || late)
+		p->committed_ms = now_ms;
+}
+
+void wb_poller_commit_final(struct wb_poller *p, const rd_kafka_topic_partition_list_t *only)
+{
+	if (!commit(p, positions(p, only, false)))
+		p->final_committed = true;
+}
