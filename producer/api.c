@@ -309,27 +309,31 @@ static void post_jobs(void *arg, struct wb_http_request *r)
 
 /* Questions */
 
+static void refuse_unread(struct wb_http_request *r, enum wb_err err)
+{
+	if (err == WB_ECLOSED)
+		refuse(r, 503, "stopping", "the service stops");
+	else if (err == WB_EFULL)
+		refuse(r, 503, "overloaded", "too many questions wait for the results topic");
+	else
+		refuse(r, 503, "view-behind",
+			"the results topic could not be read to its end in time (jobs.read.timeout.ms)");
+}
+
 static void ask(struct wb_api *api, struct wb_http_request *r, const char *job, wb_job_view_fn fn)
 {
 	struct pending *p = wb_xcalloc(1, sizeof *p);
+	enum wb_err err;
 
 	p->api = api;
 	p->request = r;
 	if (job)
 		memcpy(p->job, job, WB_JOB_ID_SIZE);
-	if (wb_job_view_catch_up(api->settings.view, fn, p) == WB_OK)
+	err = wb_job_view_catch_up(api->settings.view, fn, p);
+	if (err == WB_OK)
 		return;
 	free(p);
-	refuse(r, 503, "overloaded", "too many questions wait for the results topic");
-}
-
-static void refuse_behind(struct wb_http_request *r, enum wb_err err)
-{
-	if (err == WB_ECLOSED)
-		refuse(r, 503, "stopping", "the service stops");
-	else
-		refuse(r, 503, "view-behind",
-			"the results topic could not be read to its end in time (jobs.read.timeout.ms)");
+	refuse_unread(r, err);
 }
 
 struct job_answer {
@@ -363,7 +367,7 @@ static void on_caught_up_for_job(void *arg, enum wb_err err)
 	struct pending *p = arg;
 
 	if (err != WB_OK)
-		refuse_behind(p->request, err);
+		refuse_unread(p->request, err);
 	else if (!answer_job(p->api, p->request, wb_slice_cstr(p->job)))
 		refuse(p->request, 404, "job-not-found", "there is no accepted job with this id");
 	free(p);
@@ -394,7 +398,7 @@ static void on_caught_up_for_ledger(void *arg, enum wb_err err)
 	struct wb_buf body;
 
 	if (err != WB_OK) {
-		refuse_behind(p->request, err);
+		refuse_unread(p->request, err);
 	} else {
 		totals = wb_job_view_totals(p->api->settings.view);
 		wb_buf_init(&body, BODY_BYTES_MAX);

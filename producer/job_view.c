@@ -265,6 +265,13 @@ struct wb_job_view *wb_job_view_new(const struct wb_job_view_settings *settings,
 	return v;
 }
 
+void wb_job_view_stop(struct wb_job_view *v)
+{
+	atomic_store(&v->stopping, true);
+	wb_thread_join(v->thread);
+	wb_kafka_reader_free(&v->reader);
+}
+
 void wb_job_view_free(struct wb_job_view **view)
 {
 	struct wb_job_view *v = *view;
@@ -272,9 +279,6 @@ void wb_job_view_free(struct wb_job_view **view)
 	*view = NULL;
 	if (!v)
 		return;
-	atomic_store(&v->stopping, true);
-	wb_thread_join(v->thread);
-	wb_kafka_reader_free(&v->reader);
 	wb_job_table_free(&v->table);
 	wb_mutex_release(&v->lock);
 	free(v);
@@ -318,19 +322,19 @@ bool wb_job_view_full(struct wb_job_view *v)
 enum wb_err wb_job_view_catch_up(struct wb_job_view *v, wb_job_view_fn fn, void *arg)
 {
 	struct question *q = wb_xcalloc(1, sizeof *q);
-	bool full;
+	enum wb_err err;
 
 	q->fn = fn;
 	q->arg = arg;
 	q->deadline_ms = wb_clock_mono_ms() + v->settings.catch_up_timeout_ms;
 	wb_mutex_lock(&v->lock);
-	full = v->waiting >= QUESTIONS_MAX || atomic_load(&v->stopping);
-	if (!full) {
+	err = atomic_load(&v->stopping) ? WB_ECLOSED : v->waiting >= QUESTIONS_MAX ? WB_EFULL : WB_OK;
+	if (err == WB_OK) {
 		v->waiting++;
 		wb_list_push(&v->asked, &q->link);
 	}
 	wb_mutex_unlock(&v->lock);
-	if (full)
+	if (err != WB_OK)
 		free(q);
-	return full ? WB_EFULL : WB_OK;
+	return err;
 }

@@ -3,7 +3,7 @@
  *
  * Any instance answers for any job, because all of them read the same topic. Before "there is no such job" is said,
  * the topic must have been read to the end that it had when the question came: wb_job_view_catch_up.
- * Thread-safe: every function but new and free.
+ * Thread-safe: every function but new, stop and free.
  */
 #ifndef WB_PRODUCER_JOB_VIEW_H
 #define WB_PRODUCER_JOB_VIEW_H
@@ -35,7 +35,9 @@ struct wb_job_view_settings {
 
 /* Starts reading. NULL with a sentence in e. */
 struct wb_job_view *wb_job_view_new(const struct wb_job_view_settings *settings, struct wb_error *e) WB_MUST_USE;
-/* Ends the thread; questions that wait are answered with WB_ECLOSED. */
+/* Ends the thread; questions that wait are answered with WB_ECLOSED, later ones not taken. */
+void wb_job_view_stop(struct wb_job_view *v);
+/* After stop, when nobody asks any more. */
 void wb_job_view_free(struct wb_job_view **view);
 
 typedef void (*wb_job_info_fn)(void *arg, const struct wb_job_info *info);
@@ -48,8 +50,8 @@ struct wb_job_totals wb_job_view_totals(struct wb_job_view *v);
 bool wb_job_view_full(struct wb_job_view *v);
 
 /* Calls fn once, on the view's thread, when everything that the topic held at the time of this call has been read
- * (WB_OK), when the time for it is over (WB_ETIMEDOUT), or at the end (WB_ECLOSED). WB_EFULL, and no call, when too
- * many questions wait. */
+ * (WB_OK), when the time for it is over (WB_ETIMEDOUT), or at the end (WB_ECLOSED). WB_EFULL or WB_ECLOSED, and
+ * no call, when too many questions wait or the view was stopped. */
 typedef void (*wb_job_view_fn)(void *arg, enum wb_err err);
 enum wb_err wb_job_view_catch_up(struct wb_job_view *v, wb_job_view_fn fn, void *arg) WB_MUST_USE;
 

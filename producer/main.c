@@ -172,9 +172,11 @@ static void stop(struct service *s)
 	left_ms = deadline_ms - wb_clock_mono_ms();
 	if (s->kafka)
 		wb_kafka_producer_free(&s->kafka, left_ms > 0 ? left_ms : 0);
-	wb_job_view_free(&s->view);
+	if (s->view)
+		wb_job_view_stop(s->view);
 	wb_http_server_free(&s->server);
 	wb_api_free(&s->api);
+	wb_job_view_free(&s->view);
 	wb_publisher_free(&s->publisher);
 }
 

@@ -333,7 +333,7 @@ static void untracked_writes_count_once_by_their_offset(void **state)
 	assert_ledger(t, 12, 0, 10, 1, 1, 0);
 	apply_at(t, 0, 2000,
 		"{\"type\":\"outcomes\",\"at\":1,\"untracked\":[{\"topic\":\"w\",\"partition\":0,\"written\":[15,21]}]"
-	        "}");
+		"}");
 	assert_ledger(t, 13, 0, 11, 1, 1, 0);
 	wb_job_table_free(&t);
 }

@@ -1,0 +1,109 @@
+#include "producer/options.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+static char *no_environment[] = { NULL };
+
+static void the_defaults_are_as_documented(void **state)
+{
+	const char *argv[] = { "writebehind-producer", NULL };
+	struct wb_producer_config c = { 0 };
+	struct wb_error e;
+
+	(void)state;
+	assert_int_equal(wb_options_parse(&wb_producer_options, 1, (char **)argv, no_environment, &c, NULL, NULL, &e),
+		WB_OPTIONS_RUN);
+	assert_string_equal(c.http.listen, "127.0.0.1:8080");
+	assert_int_equal(c.http.max_body_bytes, 64 << 20);
+	assert_int_equal(c.http.max_operations, 100000);
+	assert_int_equal(c.memory_budget_bytes, 128 << 20);
+	assert_int_equal(c.intake.publish_timeout_ms, 20000);
+	assert_int_equal(c.jobs.retention_ms, INT64_C(7) * 86400000);
+	assert_int_equal(c.jobs.unaccepted_ms, 3600000);
+	assert_int_equal(c.jobs.max, 1000000);
+	assert_string_equal(c.kafka.topic_writes, "writebehind.writes");
+	assert_null(c.intake.partition_key);
+	assert_int_equal(wb_producer_config_check(&c, &e), WB_OK);
+	assert_int_equal(wb_record_bytes_max(&c.kafka), 3000000);
+	wb_options_release(&wb_producer_options, &c);
+}
+
+static void a_body_must_fit_into_half_of_the_budget(void **state)
+{
+	struct wb_producer_config c = { .http = { .max_body_bytes = 100 }, .memory_budget_bytes = 200 };
+	struct wb_error e;
+
+	(void)state;
+	assert_int_equal(wb_producer_config_check(&c, &e), WB_OK);
+	c.http.max_body_bytes = 101;
+	assert_int_equal(wb_producer_config_check(&c, &e), WB_EINVAL);
+	assert_non_null(strstr(e.text, "http.max.body.bytes"));
+	assert_non_null(strstr(e.text, "memory.budget.bytes"));
+}
+
+static void the_largest_record_is_what_the_client_may_send(void **state)
+{
+	const char *argv[] = { "writebehind-producer", "--set", "kafka.message.max.bytes=1000000", NULL };
+	struct wb_producer_config c = { 0 };
+	struct wb_error e;
+
+	(void)state;
+	assert_int_equal(wb_options_parse(&wb_producer_options, 3, (char **)argv, no_environment, &c, NULL, NULL, &e),
+		WB_OPTIONS_RUN);
+	assert_int_equal(wb_record_bytes_max(&c.kafka), 1000000);
+	wb_options_release(&wb_producer_options, &c);
+}
+
+static void partition_key_paths_stand_with_commas(void **state)
+{
+	struct wb_json_paths paths = { 0 };
+	struct wb_error e;
+
+	(void)state;
+	assert_int_equal(wb_partition_key_paths(NULL, &paths, &e), WB_OK);
+	assert_int_equal(paths.count, 0);
+	assert_int_equal(wb_partition_key_paths("/a,/b/c", &paths, &e), WB_OK);
+	assert_int_equal(paths.count, 2);
+	assert_int_equal(paths.path[1].count, 2);
+	wb_json_paths_release(&paths);
+	assert_int_equal(wb_partition_key_paths("/a,b", &paths, &e), WB_EINVAL);
+	assert_non_null(strstr(e.text, "cosmos.partition.key"));
+	assert_int_equal(wb_partition_key_paths("/a,/b,/c,/d", &paths, &e), WB_EINVAL);
+}
+
+static void publish_has_flags_and_one_file(void **state)
+{
+	const char *argv[] = { "writebehind-publish", "--wait", "--container", "c", "-", NULL };
+	struct wb_publish_config c = { 0 };
+	const char *file = NULL;
+	struct wb_error e;
+	size_t count = 0;
+
+	(void)state;
+	assert_int_equal(wb_options_parse(&wb_publish_options, 5, (char **)argv, no_environment, &c, &file, &count, &e),
+		WB_OPTIONS_RUN);
+	assert_int_equal(count, 1);
+	assert_string_equal(file, "-");
+	assert_true(c.wait);
+	assert_false(c.unchecked);
+	assert_string_equal(c.container, "c");
+	assert_int_equal(c.intake.publish_timeout_ms, 120000);
+	wb_options_release(&wb_publish_options, &c);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_defaults_are_as_documented),
+		cmocka_unit_test(a_body_must_fit_into_half_of_the_budget),
+		cmocka_unit_test(the_largest_record_is_what_the_client_may_send),
+		cmocka_unit_test(partition_key_paths_stand_with_commas),
+		cmocka_unit_test(publish_has_flags_and_one_file),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
