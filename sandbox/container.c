@@ -200,6 +200,10 @@ struct wb_range *wb_container_range_of(const struct wb_container *c, const struc
 
 struct wb_range *wb_container_range_by_id(const struct wb_container *c, struct wb_slice id)
 {
+	const char *comma = memchr(id.data, ',', id.len);
+
+	if (comma)
+		id = wb_slice(comma + 1, id.len - (size_t)(comma + 1 - id.data));
 	for (unsigned i = 0; i < c->range_count; i++)
 		if (wb_slice_eq_cstr(id, c->ranges[i]->id))
 			return c->ranges[i];

@@ -81,7 +81,7 @@ void wb_container_release(struct wb_container **c);
 
 /* The range that a key falls into: there always is one. */
 struct wb_range *wb_container_range_of(const struct wb_container *c, const struct wb_epk *epk);
-/* By its id, or NULL. */
+/* By its id, which the Java client writes with the container's resource id and a comma before it; or NULL. */
 struct wb_range *wb_container_range_by_id(const struct wb_container *c, struct wb_slice id);
 bool wb_range_contains(const struct wb_range *r, const struct wb_epk *epk);
 /* Its lock must be held. */

@@ -16,7 +16,7 @@
 /* Substatus codes of the service (Documents.SubStatusCodes in the .NET SDK). */
 #define WB_SUBSTATUS_PARTITION_KEY_MISMATCH 1001
 #define WB_SUBSTATUS_RANGE_GONE             1002
-#define WB_SUBSTATUS_QUERY_NOT_SERVABLE     1004
+#define WB_SUBSTATUS_OWNER_MISSING          1003
 #define WB_SUBSTATUS_THROTTLED              3200
 #define WB_SUBSTATUS_REPLY_TOO_LARGE        3402
 

@@ -78,7 +78,7 @@ static void container_route(struct wb_exchange *x)
 	struct wb_container *c = wb_catalog_hold(x->state->catalog, x->segments[1], x->segments[3]);
 
 	if (!c) {
-		wb_exchange_error(x, 404, 0, -1, "Owner resource does not exist.");
+		wb_exchange_error(x, 404, WB_SUBSTATUS_OWNER_MISSING, -1, "Owner resource does not exist.");
 		return;
 	}
 	atomic_fetch_add(&c->requests, 1);

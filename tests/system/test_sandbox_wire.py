@@ -64,6 +64,15 @@ def test_addressed_by_resource_ids(one):
     assert one.wire.send("GET", "colls", link=signed, path=path).json()["id"] == one.info["container"]
 
 
+def test_a_missing_container_is_not_a_missing_document(one):
+    missing = one.wire.send("GET", "docs", link=one.wire.link + "-not")
+    assert (missing.status_code, missing.headers["x-ms-substatus"]) == (404, "1003")
+    key = {"x-ms-documentdb-partitionkey": '["p"]'}
+    link = f"{one.wire.link}/docs/absent"
+    missing = one.wire.send("GET", "docs", link=link, path="/" + link, headers=key)
+    assert missing.status_code == 404 and "x-ms-substatus" not in missing.headers
+
+
 def test_bulk_judges_every_operation(one):
     operations = [upsert_operation(d) for d in documents(3)]
     assert one.wire.bulk(operations).status_code == 200

@@ -81,7 +81,10 @@ static void the_border_belongs_to_the_right_range(void **state)
 	assert_int_equal(wb_epk_parse(wb_slice_cstr("3FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF"), &epk), WB_OK);
 	assert_ptr_equal(wb_container_range_of(c, &epk), c->ranges[3]);
 	assert_ptr_equal(wb_container_range_by_id(c, wb_slice_cstr("3")), c->ranges[3]);
+	assert_ptr_equal(wb_container_range_by_id(c, wb_slice_cstr("AAAAAYAAAAI=,3")), c->ranges[3]);
 	assert_null(wb_container_range_by_id(c, wb_slice_cstr("4")));
+	assert_null(wb_container_range_by_id(c, wb_slice_cstr("3,")));
+	assert_null(wb_container_range_by_id(c, wb_slice_cstr("")));
 	wb_container_release(&c);
 }
 

@@ -142,7 +142,7 @@ static void *run_client(void *arg)
 		if (i % 20 == c->number) {
 			c->bad += plain(fd,
 					  "POST /_sandbox/faults HTTP/1.1\r\nContent-Length: "
-			                  "16\r\n\r\n{\"latency_ms\":1}") != 200;
+					  "16\r\n\r\n{\"latency_ms\":1}") != 200;
 			c->bad += plain(fd, "DELETE /_sandbox/faults HTTP/1.1\r\n\r\n") != 200;
 		}
 		if (i % 10 == 0) {
