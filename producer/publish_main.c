@@ -222,7 +222,9 @@ static int give_up(struct publish *p, int code, const char *text)
 {
 	uint64_t acked;
 
-	(void)!wb_sender_settle(&p->sender, NULL); /* only to count what Kafka took */
+	/* Only to count what Kafka took; when Kafka is what is wrong, the count is what came back so far. */
+	if (code == EXIT_REFUSED)
+		(void)!wb_sender_settle(&p->sender, NULL);
 	acked = atomic_load(&p->sender.acked);
 	(void)complain(p, code, text);
 	if (acked)

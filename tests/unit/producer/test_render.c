@@ -36,9 +36,9 @@ static void a_job_as_json(void **state)
 	assert_string_equal(out.data,
 		"{\"jobId\":\"00112233445566778899aabbccddeeff\",\"status\":\"Failed\",\"accepted\":10,\"written\":7,"
 		"\"superseded\":1,\"dead\":2,\"pending\":0,\"requestCharge\":12.25,\"createdAt\":\"1970-01-01T00:00:00."
-	        "000Z\","
+		"000Z\","
 		"\"completedAt\":\"1970-01-01T00:00:01.500Z\",\"failures\":[{\"seq\":7,\"id\":\"a\\\"b\",\"reason\":"
-	        "\"conflict\","
+		"\"conflict\","
 		"\"status\":409,\"deadLetter\":{\"partition\":3,\"offset\":12}},{\"seq\":8,\"id\":null,"
 		"\"reason\":\"invalid-json\",\"status\":null,\"deadLetter\":null}]}");
 	wb_buf_release(&out);
@@ -54,9 +54,9 @@ static void a_job_in_a_list_has_no_failures(void **state)
 	wb_render_job(&info, false, &out);
 	assert_string_equal(out.data,
 		"{\"jobId\":\"00112233445566778899aabbccddeeff\",\"status\":\"NotStarted\",\"accepted\":1,\"written\":"
-	        "0,"
+		"0,"
 		"\"superseded\":0,\"dead\":0,\"pending\":1,\"requestCharge\":0,\"createdAt\":\"1970-01-01T00:00:00."
-	        "000Z\","
+		"000Z\","
 		"\"completedAt\":null}");
 	wb_buf_release(&out);
 }
