@@ -3,29 +3,29 @@
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/base/strict.h"
+#include "common/http/listen.h"
 #include "common/http/problem.h"
 #include "common/http/route.h"
 
-#include <errno.h>
 #include <microhttpd.h>
-#include <netdb.h>
-#include <netinet/in.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-#define URI_MAX           8192
 #define CONNECTION_MEMORY (64 * 1024)
+/* How much of a refused body is read and dropped. Closing on a client that still sends makes its system throw our
+ * answer away, and most clients send all before they read. */
+#define DISCARD_MAX (64 * 1024 * 1024)
 
 struct wb_http_server {
 	struct MHD_Daemon *daemon;
 	struct wb_http_route *routes;
 	size_t route_count;
-	char address[128];
+	char address[WB_LISTEN_ADDRESS_SIZE];
+	int quiesced_fd; /* where it listened before it was quiesced; else -1 */
 	char *server_name;
 	size_t body_budget;
 	struct wb_metrics *metrics;
@@ -43,7 +43,7 @@ enum phase { PHASE_READING, PHASE_HANDLING, PHASE_SUSPENDED, PHASE_ANSWERED };
 struct wb_http_request {
 	struct wb_http_server *server;
 	struct MHD_Connection *connection;
-	char *uri;			 /* as sent */
+	char *uri;    /* as sent */
 	struct wb_slice path;              /* into uri */
 	struct wb_slice method;
 	const struct wb_http_route *route; /* NULL: none */
@@ -51,11 +51,13 @@ struct wb_http_request {
 	struct wb_route_match match;
 	char *param_storage;
 	struct wb_buf body;
-	size_t charged;
+	size_t charged;    /* to the server's body_bytes; at least body.len */
+	size_t discarded;  /* bytes of the body that were dropped */
 	int64_t started_us;
 	_Atomic int phase;
-	bool handled;		      /* counted in unfinished */
+	bool handled;        /* counted in unfinished */
 	struct wb_problem refusal;         /* code NULL: none so far */
+	char refusal_detail[100];
 	struct MHD_Response *response;
 	unsigned status;
 };
@@ -255,37 +257,58 @@ static void decode_params(struct wb_http_request *r)
 	}
 }
 
+static void refuse_size(struct wb_http_request *r)
+{
+	char limit[WB_STRICT_VALUE_SIZE];
+
+	if (r->route->max_body_bytes == 0) {
+		refuse(r, 413, "body-too-large", "this path and method take no body", 0);
+		return;
+	}
+	wb_strict_value_text(WB_STRICT_BYTES, (int64_t)r->route->max_body_bytes, limit);
+	(void)snprintf(r->refusal_detail, sizeof r->refusal_detail,
+		"the body is larger than the %s that this path takes", limit); /* fits */
+	refuse(r, 413, "body-too-large", r->refusal_detail, 0);
+}
+
+/* Charges the budget with len bytes in all; refuses the request where that is too much. */
+static void charge(struct wb_http_request *r, size_t len)
+{
+	struct wb_http_server *s = r->server;
+	size_t more = len > r->charged ? len - r->charged : 0;
+
+	if (more == 0)
+		return;
+	if (atomic_fetch_add(&s->body_bytes, more) + more > s->body_budget) {
+		atomic_fetch_sub(&s->body_bytes, more);
+		refuse(r, 503, "memory-full", "too much is in flight at this instance; repeat the request later", 1);
+		return;
+	}
+	r->charged += more;
+}
+
+/* The length that the client announced; 0 where it did not. libmicrohttpd has checked that it is a number. */
+static size_t announced_length(const struct wb_http_request *r)
+{
+	struct wb_slice length = wb_http_header(r, "Content-Length");
+
+	return length.data ? strtoull(length.data, NULL, 10) : 0;
+}
+
 static void judge_headers(struct wb_http_request *r)
 {
-	struct wb_slice encoding = wb_http_header(r, "Content-Encoding"), length = wb_http_header(r, "Content-Length");
+	struct wb_slice encoding = wb_http_header(r, "Content-Encoding");
+	size_t length = announced_length(r);
 
 	if (atomic_load(&r->server->quiesced))
 		refuse(r, 503, "stopping", "this instance is stopping; repeat the request", 1);
 	else if (encoding.len && !(encoding.len == 8 && strncasecmp(encoding.data, "identity", 8) == 0))
 		refuse(r, 415, "unsupported-encoding", "Content-Encoding must be identity", 0);
-	else if (length.data && strtoull(length.data, NULL, 10) > r->route->max_body_bytes)
-		refuse(r, 413, "body-too-large", "the body is larger than this path takes", 0);
-}
-
-static void take_body(struct wb_http_request *r, const char *data, size_t len)
-{
-	struct wb_http_server *s = r->server;
-
-	if (r->refusal.code)
-		return;
-	if (len > r->route->max_body_bytes - r->body.len) {
-		refuse(r, 413, "body-too-large", "the body is larger than this path takes", 0);
-		return;
-	}
-	if (atomic_fetch_add(&s->body_bytes, len) + len > s->body_budget) {
-		atomic_fetch_sub(&s->body_bytes, len);
-		refuse(r, 503, "memory-full", "too much is in flight at this instance; repeat the request later", 1);
-		return;
-	}
-	r->charged += len;
-	wb_buf_append(&r->body, data, len);
-	if (wb_buf_status(&r->body) != WB_OK)
-		refuse(r, 503, "memory-full", "no memory for the body; repeat the request later", 1);
+	else if (length > r->route->max_body_bytes)
+		refuse_size(r);
+	else
+		/* All of it at once: bodies that grow side by side would fill the budget together and none be whole. */
+		charge(r, length);
 }
 
 static void forget_body(struct wb_http_request *r)
@@ -293,6 +316,23 @@ static void forget_body(struct wb_http_request *r)
 	atomic_fetch_sub(&r->server->body_bytes, r->charged);
 	r->charged = 0;
 	wb_buf_release(&r->body);
+}
+
+static void take_body(struct wb_http_request *r, const char *data, size_t len)
+{
+	if (len > r->route->max_body_bytes - r->body.len)
+		refuse_size(r);
+	else
+		charge(r, r->body.len + len);
+	if (!r->refusal.code) {
+		/* The first piece makes room for the announced length. */
+		if (r->body.cap > 0 || wb_buf_reserve(&r->body, r->charged))
+			wb_buf_append(&r->body, data, len);
+		if (wb_buf_status(&r->body) != WB_OK)
+			refuse(r, 503, "memory-full", "no memory for the body; repeat the request later", 1);
+	}
+	if (r->refusal.code)
+		forget_body(r);
 }
 
 /* The methods that the path takes, for the Allow header. */
@@ -305,7 +345,8 @@ static void list_methods(const struct wb_http_request *r, char *ret, size_t size
 		size_t used = strlen(ret);
 
 		if (wb_route_match(wb_slice_cstr(route->path), r->path, &unused))
-			(void)snprintf(ret + used, size - used, "%s%s", used ? ", " : "", route->method);
+			(void)snprintf(ret + used, size - used, "%s%s%s", used ? ", " : "", route->method,
+				strcmp(route->method, "GET") == 0 ? ", HEAD" : ""); /* cutting is fine */
 	}
 }
 
@@ -349,6 +390,25 @@ static enum MHD_Result handle(struct wb_http_request *r)
 	return MHD_YES;
 }
 
+/* Judges a request by its first line and headers. */
+static enum MHD_Result begin(struct wb_http_request *r, const char *method)
+{
+	r->method = wb_slice_cstr(method);
+	find_route(r);
+	decode_params(r);
+	if (!r->refusal.code)
+		judge_headers(r);
+	if (!r->refusal.code) {
+		r->body.max = r->route->max_body_bytes + 1;
+		return MHD_YES;
+	}
+	/* Answered before its body is read: a client that waits for 100 Continue need not send it, and for the largest
+	 * ones the client's chance to hear the answer is not worth the traffic. Others are read and dropped first. */
+	if (wb_http_header(r, "Expect").data || announced_length(r) > DISCARD_MAX)
+		return handle(r);
+	return MHD_YES;
+}
+
 static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, const char *url, const char *method,
 	const char *version, const char *data, size_t *len, void **context)
 {
@@ -362,23 +422,16 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
 		return MHD_NO;
 	if (atomic_load(&r->phase) == PHASE_ANSWERED)
 		return queue(r);
-	if (!r->method.data) {
-		r->method = wb_slice_cstr(method);
-		find_route(r);
-		decode_params(r);
-		if (!r->refusal.code)
-			judge_headers(r);
-		if (!r->refusal.code)
-			r->body.max = r->route->max_body_bytes + 1;
-		/* Refused before its body is read: a client that waits for 100 Continue never sends it. */
-		return r->refusal.code ? handle(r) : MHD_YES;
-	}
-	if (*len) {
+	if (!r->method.data)
+		return begin(r, method);
+	if (*len == 0)
+		return handle(r);
+	if (r->refusal.code)
+		r->discarded += *len;
+	else
 		take_body(r, data, *len);
-		*len = 0;
-		return MHD_YES;
-	}
-	return handle(r);
+	*len = 0;
+	return r->discarded > DISCARD_MAX ? MHD_NO : MHD_YES;
 }
 
 static void count_request(const struct wb_http_request *r)
@@ -425,71 +478,6 @@ static void on_completed(
 
 /* ---- life of the server */
 
-/* Splits "host:port" or "[v6]:port"; host is terminated in place. */
-static bool split_listen(char *text, char **ret_host, char **ret_port)
-{
-	char *colon = strrchr(text, ':');
-	int64_t number;
-
-	if (!colon || colon == text)
-		return false;
-	*colon = '\0';
-	*ret_port = colon + 1;
-	*ret_host = text;
-	if (text[0] == '[') {
-		if (colon[-1] != ']')
-			return false;
-		colon[-1] = '\0';
-		*ret_host = text + 1;
-	} else if (strchr(text, ':')) {
-		return false;
-	}
-	return wb_strict_int64(wb_slice_cstr(*ret_port), 0, 65535, &number, NULL) == WB_OK;
-}
-
-static void note_address(struct wb_http_server *s, int fd)
-{
-	struct sockaddr_storage bound;
-	socklen_t len = sizeof bound;
-	char host[64] = "", port[16] = "";
-
-	if (getsockname(fd, (struct sockaddr *)&bound, &len) == 0)
-		(void)getnameinfo((struct sockaddr *)&bound, len, host, sizeof host, port, sizeof port,
-			NI_NUMERICHOST | NI_NUMERICSERV);
-	(void)snprintf(s->address, sizeof s->address, strchr(host, ':') ? "[%s]:%s" : "%s:%s", host, port);
-}
-
-static int open_socket(struct wb_http_server *s, const char *listen_text, struct wb_error *e)
-{
-	struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE };
-	struct addrinfo *found = NULL;
-	char text[256], *host, *port;
-	int fd = -1, one = 1, problem;
-
-	if (snprintf(text, sizeof text, "%s", listen_text) >= (int)sizeof text || !split_listen(text, &host, &port)) {
-		(void)wb_error_set(e, WB_EINVAL, "%s: not an address to listen on; it must be HOST:PORT or [IPv6]:PORT",
-			listen_text);
-		return -1;
-	}
-	problem = getaddrinfo(host, port, &hints, &found);
-	if (problem) {
-		(void)wb_error_set(e, WB_EINVAL, "%s: %s", listen_text, gai_strerror(problem));
-		return -1;
-	}
-	fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) != 0 ||
-		bind(fd, found->ai_addr, found->ai_addrlen) != 0 || listen(fd, SOMAXCONN) != 0) {
-		(void)wb_error_set(e, WB_EIO, "cannot listen on %s: %s", listen_text, strerror(errno));
-		if (fd >= 0)
-			(void)close(fd);
-		fd = -1;
-	} else {
-		note_address(s, fd);
-	}
-	freeaddrinfo(found);
-	return fd;
-}
-
 /* Requests that libmicrohttpd refuses itself (malformed ones) are the client's fault and of no interest in the log. */
 static void drop_log(void *arg, const char *format, va_list values)
 {
@@ -521,12 +509,13 @@ static struct MHD_Daemon *start_daemon(struct wb_http_server *s, const struct wb
 struct wb_http_server *wb_http_server_new(const struct wb_http_settings *settings, struct wb_error *e)
 {
 	struct wb_http_server *s = wb_xcalloc(1, sizeof *s);
-	int fd = open_socket(s, settings->listen, e);
+	int fd = wb_listen(settings->listen, s->address, e);
 
 	if (fd < 0) {
 		free(s);
 		return NULL;
 	}
+	s->quiesced_fd = -1;
 	s->route_count = settings->route_count;
 	s->routes = wb_xcalloc(s->route_count + 1, sizeof *s->routes);
 	for (size_t i = 0; i < s->route_count; i++)
@@ -551,13 +540,12 @@ const char *wb_http_server_address(const struct wb_http_server *s)
 
 void wb_http_server_quiesce(struct wb_http_server *s)
 {
-	int fd;
-
 	if (atomic_exchange(&s->quiesced, true))
 		return;
-	fd = MHD_quiesce_daemon(s->daemon);
-	if (fd >= 0)
-		(void)close(fd);
+	/* The server's threads let go of the socket a little later, so it is closed when they are gone. */
+	s->quiesced_fd = MHD_quiesce_daemon(s->daemon);
+	if (s->quiesced_fd >= 0)
+		wb_listen_refuse(s->quiesced_fd);
 }
 
 size_t wb_http_server_pending(struct wb_http_server *s)
@@ -574,6 +562,8 @@ void wb_http_server_free(struct wb_http_server **s)
 		(void)sched_yield();
 	if ((*s)->daemon)
 		MHD_stop_daemon((*s)->daemon);
+	if ((*s)->quiesced_fd >= 0)
+		(void)close((*s)->quiesced_fd); /* carries no data */
 	free((*s)->routes);
 	free((*s)->server_name);
 	free(*s);
