@@ -31,7 +31,7 @@ struct series {
 		struct wb_histogram histogram;
 	} of;
 	char *labels;
-	double (*value)(void *arg); /* when set, asked for a gauge's value; under the registry's lock, as value_arg */
+	double (*value)(void *arg); /* when set, asked for the value; under the registry's lock, as value_arg */
 	void *value_arg;
 	struct series *next;
 };
@@ -174,17 +174,29 @@ struct wb_histogram *wb_metrics_histogram(struct wb_metrics *m, const char *name
 	return h;
 }
 
-void wb_metrics_gauge_fn(struct wb_metrics *m, const char *name, const char *help, const char *labels,
+static void set_function(struct wb_metrics *m, enum kind kind, const char *name, const char *help, const char *labels,
 	double (*value)(void *arg), void *arg)
 {
 	struct series *s;
 	bool is_new;
 
 	wb_mutex_lock(&m->lock);
-	s = series_of(m, family_of(m, GAUGE, name, help), labels, &is_new);
+	s = series_of(m, family_of(m, kind, name, help), labels, &is_new);
 	s->value = value;
 	s->value_arg = arg;
 	wb_mutex_unlock(&m->lock);
+}
+
+void wb_metrics_gauge_fn(struct wb_metrics *m, const char *name, const char *help, const char *labels,
+	double (*value)(void *arg), void *arg)
+{
+	set_function(m, GAUGE, name, help, labels, value, arg);
+}
+
+void wb_metrics_counter_fn(struct wb_metrics *m, const char *name, const char *help, const char *labels,
+	double (*value)(void *arg), void *arg)
+{
+	set_function(m, COUNTER, name, help, labels, value, arg);
 }
 
 static void add(_Atomic double *to, double value)

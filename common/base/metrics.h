@@ -30,6 +30,9 @@ struct wb_histogram *wb_metrics_histogram(struct wb_metrics *m, const char *name
 /* A gauge whose value is asked at scrape time, on the scraping thread. */
 void wb_metrics_gauge_fn(struct wb_metrics *m, const char *name, const char *help, const char *labels,
 	double (*value)(void *arg), void *arg);
+/* The same for a counter: the function never returns less than before. */
+void wb_metrics_counter_fn(struct wb_metrics *m, const char *name, const char *help, const char *labels,
+	double (*value)(void *arg), void *arg);
 
 void wb_counter_add(struct wb_counter *c, double value); /* value >= 0 */
 double wb_counter_value(const struct wb_counter *c);

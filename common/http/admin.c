@@ -2,6 +2,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/version.h"
+#include "common/http/problem.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -38,9 +39,16 @@ static void on_metrics(void *arg, struct wb_http_request *r)
 
 	wb_buf_init(&body, PAGE_MAX);
 	wb_metrics_render(admin->metrics, &body);
-	if (wb_buf_status(&body) != WB_OK)
-		wb_buf_clear(&body);
-	wb_http_respond_buf(r, 200, "text/plain; version=0.0.4; charset=utf-8", &body, NULL);
+	if (wb_buf_status(&body) == WB_OK) {
+		wb_http_respond_buf(r, 200, "text/plain; version=0.0.4; charset=utf-8", &body, NULL);
+		return;
+	}
+	wb_buf_release(&body);
+	wb_problem_respond(r,
+		&(struct wb_problem){ .status = 500,
+			.code = "page-too-large",
+			.detail = "the metrics do not fit a page",
+			.index = -1 });
 }
 
 static void on_version(void *arg, struct wb_http_request *r)
@@ -110,7 +118,7 @@ void wb_admin_process_metrics(struct wb_metrics *metrics, const char *program)
 	char labels[128];
 
 	wb_metrics_gauge_fn(metrics, "process_resident_memory_bytes", "Resident memory", "", resident_bytes, NULL);
-	wb_metrics_gauge_fn(metrics, "process_cpu_seconds_total", "User and system CPU time", "", cpu_seconds, NULL);
+	wb_metrics_counter_fn(metrics, "process_cpu_seconds_total", "User and system CPU time", "", cpu_seconds, NULL);
 	wb_metrics_gauge_fn(metrics, "process_open_fds", "Open file descriptors", "", open_files, NULL);
 	wb_gauge_set(wb_metrics_gauge(metrics, "process_start_time_seconds", "Start of the process, Unix time", ""),
 		(double)wb_clock_wall_ms() / 1000);

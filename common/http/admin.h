@@ -14,7 +14,7 @@
 #define WB_ADMIN_ROUTES 4
 
 struct wb_admin {
-	const char *program;             /* for /version: {"program":"…","version":"…","librdkafka":…} */
+	const char *program;             /* for /version: {"program":"…","version":"…"} */
 	struct wb_health *health;
 	struct wb_lifecycle *lifecycle;  /* may be NULL */
 	struct wb_metrics *metrics;
