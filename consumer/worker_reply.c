@@ -147,7 +147,8 @@ static void send_again(struct wb_batch *b)
 	wb_list_push(&b->range->again, &b->link);
 }
 
-/* Both halves go before what is ready, each as a request of its own. */
+/* Both halves go before what is ready, each as a request of its own. They inherit the failures: what is at fault is found
+ * by a request a halving, not by three. */
 static void split(struct wb_worker *w, struct wb_batch *b)
 {
 	struct wb_batch *rest = wb_worker_batch(w, b->range);
@@ -155,7 +156,7 @@ static void split(struct wb_worker *w, struct wb_batch *b)
 	struct wb_list all = b->writes;
 
 	b->writes = (struct wb_list){ 0 };
-	b->failures = 0;
+	rest->failures = b->failures;
 	while (b->writes.count < half)
 		wb_list_push(&b->writes, wb_list_pop(&all));
 	wb_list_append(&rest->writes, &all);
@@ -171,6 +172,7 @@ static void carry_out_alone(struct wb_worker *w, struct wb_batch *b, const struc
 	struct wb_range_state *rs = b->range;
 	struct wb_write *write = wb_write_of(wb_list_pop(&b->writes));
 
+	write->alone = true;
 	wb_worker_batch_done(w, b);
 	carry_out(w, rs, write, verdict);
 }
@@ -206,7 +208,7 @@ static void judge_request(
 	struct wb_range_state *rs = b->range;
 	int64_t now_ms = wb_clock_mono_ms();
 	bool throttled = verdict->kind == WB_VERDICT_THROTTLED || verdict->kind == WB_VERDICT_REFRESH ||
-			 verdict->kind == WB_VERDICT_TOPOLOGY;
+		verdict->kind == WB_VERDICT_TOPOLOGY;
 
 	if (verdict->outage) {
 		tell_outage(w, rs, reply);
@@ -221,8 +223,9 @@ static void judge_request(
 		split(w, b);
 		return;
 	}
-	if (b->writes.count == 1 && (verdict->kind == WB_VERDICT_DONE || verdict->kind == WB_VERDICT_DEAD ||
-					    verdict->kind == WB_VERDICT_RETRY)) {
+	if (b->writes.count == 1 &&
+		(verdict->kind == WB_VERDICT_DONE || verdict->kind == WB_VERDICT_DEAD ||
+			verdict->kind == WB_VERDICT_RETRY)) {
 		carry_out_alone(w, b, verdict);
 		return;
 	}
@@ -232,6 +235,20 @@ static void judge_request(
 	send_again(b);
 }
 
+/* A write that travels alone has shown before that its request fails again and again. */
+static unsigned failures_of(const struct wb_batch *b)
+{
+	return wb_write_of(b->writes.head)->alone ? WB_VERDICT_SPLIT_AFTER : b->failures;
+}
+
+/* It failed alone before, and its range has served others since: they need not wait for it. */
+static bool is_its_own_fault(const struct wb_batch *b, const struct wb_verdict *verdict)
+{
+	const struct wb_write *write = wb_write_of(b->writes.head);
+
+	return verdict->kind == WB_VERDICT_RETRY && write->alone && b->range->last_success_ms > write->failed_ms;
+}
+
 static void judge_failed(struct wb_worker *w, struct wb_batch *b, const struct wb_reply *reply)
 {
 	struct wb_reply_status status = { reply->status, reply->substatus, reply->retry_after_ms };
@@ -239,7 +256,9 @@ static void judge_failed(struct wb_worker *w, struct wb_batch *b, const struct w
 
 	for (struct wb_link *link = b->writes.head; link; link = link->next)
 		note(wb_write_of(link), &status, reply, reply->body);
-	verdict = wb_verdict_request(&status, (unsigned)b->writes.count, b->failures);
+	verdict = wb_verdict_request(&status, (unsigned)b->writes.count, failures_of(b));
+	if (is_its_own_fault(b, &verdict))
+		verdict.outage = false;
 	judge_request(w, b, reply, &verdict);
 }
 
@@ -247,8 +266,10 @@ static void judge_point(struct wb_worker *w, struct wb_batch *b, const struct wb
 {
 	struct wb_write *write = wb_write_of(b->writes.head);
 	struct wb_reply_status status = { reply->status, reply->substatus, reply->retry_after_ms };
-	struct wb_verdict verdict = wb_verdict_point(write->op, &status, b->failures);
+	struct wb_verdict verdict = wb_verdict_point(write->op, &status, failures_of(b));
 
+	if (is_its_own_fault(b, &verdict))
+		verdict.outage = false;
 	write->request_charge += reply->request_charge;
 	if (verdict.kind != WB_VERDICT_DONE)
 		note(write, &status, reply, reply->body);
@@ -276,7 +297,7 @@ void wb_worker_replied(void *arg, const struct wb_reply *reply)
 	if (b->point)
 		judge_point(w, b, reply);
 	else if ((reply->status == 200 || reply->status == 207) &&
-		 wb_bulk_reply_parse(reply->body, w->replies, b->writes.count, &why) == WB_OK)
+		wb_bulk_reply_parse(reply->body, w->replies, b->writes.count, &why) == WB_OK)
 		judge_operations(w, b, reply);
 	else
 		judge_failed(w, b, reply);

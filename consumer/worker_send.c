@@ -14,7 +14,8 @@ static bool is_full(const struct wb_range_state *rs)
 	return !rs->bulk || rs->ready.count >= WB_BULK_OPERATIONS_MAX || rs->ready_bytes >= WB_BULK_BYTES_MAX;
 }
 
-/* Takes the next writes that travel together; a write that is larger than a whole bulk goes alone. */
+/* Takes the next writes that travel together. A write that is larger than a whole bulk goes alone, and so does one that
+ * makes every request fail that carries it: its neighbours would fail with it. */
 static struct wb_batch *form(struct wb_worker *w, struct wb_range_state *rs)
 {
 	struct wb_batch *b = wb_worker_batch(w, rs);
@@ -25,9 +26,11 @@ static struct wb_batch *form(struct wb_worker *w, struct wb_range_state *rs)
 		struct wb_write *write = wb_write_of(rs->ready.head);
 
 		bytes += wb_bulk_operation_size(write);
-		if (b->writes.count > 0 && bytes > WB_BULK_BYTES_MAX)
+		if (b->writes.count > 0 && (bytes > WB_BULK_BYTES_MAX || write->alone))
 			break;
 		wb_list_push(&b->writes, &wb_worker_pop_ready(rs)->link);
+		if (write->alone)
+			break;
 	}
 	if (rs->ready.head)
 		rs->ready_since_ms = wb_clock_mono_ms();
@@ -35,8 +38,7 @@ static struct wb_batch *form(struct wb_worker *w, struct wb_range_state *rs)
 }
 
 /* The batch to send next, or NULL: none, or one that had better wait for more until *ret_wait_ms. */
-static struct wb_batch *next_batch(
-	struct wb_worker *w, struct wb_range_state *rs, int64_t now_ms, int64_t *ret_wait_ms)
+static struct wb_batch *next_batch(struct wb_worker *w, struct wb_range_state *rs, int64_t now_ms, int64_t *ret_wait_ms)
 {
 	struct wb_link *link = wb_list_pop(&rs->again);
 	int64_t linger_ms = w->settings.options->bulk_linger_ms;

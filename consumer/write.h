@@ -87,6 +87,7 @@ struct wb_write {
 	unsigned retries;         /* failures of its own, for its backoff */
 	int64_t failed_ms;        /* monotonic, of the last failure */
 	int64_t retry_wait_ms;    /* spent in backoffs of its own while its range served others */
+	bool alone;               /* a request of it alone failed as a whole: it never travels with others again */
 	double request_charge;    /* of all attempts */
 	struct wb_write_failure *failure;
 
