@@ -1,6 +1,7 @@
 #include "common/base/options_internal.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { WIDTH = 100, INDENT = 34, KEY_INDENT = 2 };
@@ -207,41 +208,43 @@ static void help_flags(const struct wb_option_table *t, struct wb_buf *ret)
 	wb_buf_release(&term);
 }
 
-/* The first key of a secret and of any row, so that the explanation speaks of keys that this program has. */
-static const char *example_key(const struct wb_option_table *t, bool secret)
+/* The first key that is a secret, or that is none, so that the explanation speaks of keys that this program has. A
+ * prefix row stands for the secrets below it. */
+static bool example_key(const struct wb_option_table *t, bool secret, char ret[WB_OPTIONS_KEY_SIZE])
 {
 	for (size_t g = 0; g < t->group_count; g++) {
 		for (size_t i = 0; i < t->groups[g].count; i++) {
 			const struct wb_option *o = &t->groups[g].options[i];
+			bool prefix = o->type == WB_OPT_PREFIX;
 
-			if (o->type != WB_OPT_PREFIX && o->secret == secret)
-				return o->key;
+			if (prefix ? !secret : o->secret != secret)
+				continue;
+			(void)snprintf(ret, WB_OPTIONS_KEY_SIZE, "%s%s", o->key, prefix ? "sasl.password" : "");
+			return true;
 		}
 	}
-	return NULL;
+	return false;
 }
 
 static void help_sources(const struct wb_option_table *t, struct wb_buf *ret)
 {
-	const char *any = example_key(t, false), *secret = example_key(t, true);
-	char env[WB_OPTIONS_KEY_SIZE];
+	char key[WB_OPTIONS_KEY_SIZE], env[WB_OPTIONS_KEY_SIZE];
 	struct wb_buf text;
 
-	if (!any)
+	if (!example_key(t, false, key))
 		return;
 	wb_buf_init(&text, 4096);
-	wb_options_env_name(any, env);
+	wb_options_env_name(key, env);
 	wb_buf_appendf(&text,
 		"Keys below come from --config, the environment and --set; a later one of these wins. In the "
-	        "environment "
-		"a key is in upper case, with underscores for dots: %s is %s.",
-		any, env);
-	if (secret) {
-		wb_options_env_name(secret, env);
+		"environment a key is in upper case, with underscores for dots: %s is %s.",
+		key, env);
+	if (example_key(t, true, key)) {
+		wb_options_env_name(key, env);
 		wb_buf_appendf(&text,
-			" A secret may also be the content of a file that %s.file or %s_FILE names; --set refuses "
-		        "secrets.",
-			secret, env);
+			" A secret may also be the content of a file that %s.file or %s_FILE names; --set "
+			"refuses secrets.",
+			key, env);
 	}
 	wb_buf_append_cstr(
 		&text, " Sizes take B, KB, MB, GB, KiB, MiB or GiB; durations ms, s, min, h or d, and are ms without.");
@@ -325,7 +328,7 @@ void wb_options_markdown(const struct wb_option_table *t, struct wb_buf *ret)
 	for (size_t g = 0; g < t->group_count; g++) {
 		wb_buf_appendf(ret,
 			"\n### %s\n\n| key | environment | type | default | allowed | meaning "
-		        "|\n|---|---|---|---|---|---|\n",
+			"|\n|---|---|---|---|---|---|\n",
 			t->groups[g].title);
 		for (size_t i = 0; i < t->groups[g].count; i++)
 			markdown_row(&t->groups[g].options[i], ret);

@@ -344,7 +344,7 @@ static void secret_files_that_hold_none(void **state)
 	(void)state;
 	assert_bad(NO_ARGS, ENV(T("COSMOS_KEY_FILE=/nonexistent/key")),
 		"cosmos.key.file (from environment COSMOS_KEY_FILE): cannot open /nonexistent/key: No such file or "
-	        "directory");
+		"directory");
 	write_file(path, "\n");
 	(void)snprintf(variable, sizeof variable, "COSMOS_KEY_FILE=%s", path);
 	(void)snprintf(
@@ -353,7 +353,7 @@ static void secret_files_that_hold_none(void **state)
 	assert_int_equal(unlink(path), 0);
 	assert_bad(NO_ARGS, ENV(T("COSMOS_KEY=a"), T("COSMOS_KEY_FILE=/b")),
 		"cosmos.key (from environment COSMOS_KEY) and cosmos.key.file (from environment COSMOS_KEY_FILE) "
-	        "exclude "
+		"exclude "
 		"each other; give one of them");
 }
 
@@ -362,11 +362,11 @@ static void secrets_are_refused_on_the_command_line(void **state)
 	(void)state;
 	assert_bad(ARGS(T("--set"), T("cosmos.key=visible")), PLAIN_ENV,
 		"cosmos.key (from --set): refused, because every user of the machine can read a command line; use "
-	        "COSMOS_KEY, "
+		"COSMOS_KEY, "
 		"COSMOS_KEY_FILE, cosmos.key.file or the configuration file");
 	assert_bad(ARGS(T("--set"), T("kafka.sasl.password=visible")), PLAIN_ENV,
 		"kafka.sasl.password (from --set): refused, because every user of the machine can read a command line; "
-	        "use "
+		"use "
 		"KAFKA_SASL_PASSWORD, KAFKA_SASL_PASSWORD_FILE, kafka.sasl.password.file or the configuration file");
 }
 
@@ -505,6 +505,23 @@ static void help_fits_100_columns_and_names_everything(void **state)
 	free(text);
 }
 
+static void help_tells_of_the_secrets_below_a_prefix(void **state)
+{
+	static const struct wb_option rows[] = {
+		{ .key = "kafka.bootstrap.servers", .type = WB_OPT_STRING, .offset = AT(listen), .help = "" },
+		{ .key = "kafka.", .type = WB_OPT_PREFIX, .offset = AT(shared.kafka), .help = "" },
+	};
+	const struct wb_option_group group = { "Kafka", rows, 2, 0 };
+	const struct wb_option_table t = { "p", "s", "u", NULL, &group, 1, NULL, 0, 0 };
+	struct wb_buf text;
+
+	(void)state;
+	wb_buf_init(&text, 10000);
+	wb_options_help(&t, &text);
+	assert_non_null(strstr(text.data, "kafka.sasl.password.file or KAFKA_SASL_PASSWORD_FILE"));
+	wb_buf_release(&text);
+}
+
 static void version_and_markdown(void **state)
 {
 	char *text = printed_page(ARGS(T("--version")));
@@ -517,7 +534,7 @@ static void version_and_markdown(void **state)
 	assert_non_null(strstr(text, "\n### HTTP\n"));
 	assert_non_null(strstr(text,
 		"\n| `http.max.body.bytes` | `HTTP_MAX_BODY_BYTES` | size | `16MiB` | 1KiB to 1GiB | Largest body "
-	        "|\n"));
+		"|\n"));
 	assert_non_null(strstr(text, "\n| `cosmos.endpoint` | `COSMOS_ENDPOINT` | text | (required) |  | URL |\n"));
 	assert_non_null(strstr(text, "\n| `cosmos.key` | `COSMOS_KEY` | text, secret |  |  | Account key |\n"));
 	assert_non_null(strstr(text, "\n| `kafka.*` | `KAFKA_*` | keys |  |  | Passed on |\n"));
@@ -562,6 +579,7 @@ int main(void)
 		cmocka_unit_test(bad_command_lines),
 		cmocka_unit_test(a_malformed_file_is_named_with_its_line),
 		cmocka_unit_test(help_fits_100_columns_and_names_everything),
+		cmocka_unit_test(help_tells_of_the_secrets_below_a_prefix),
 		cmocka_unit_test(version_and_markdown),
 		cmocka_unit_test(distances),
 	};
