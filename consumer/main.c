@@ -123,8 +123,8 @@ int main(int argc, char **argv)
 {
 	struct program m = { 0 };
 	struct wb_error e = { "" };
-	enum wb_options_result parsed =
-		wb_options_parse(&wb_consumer_option_table, argc, argv, environ, &m.options, NULL, NULL, &e);
+	enum wb_options_result parsed = wb_options_parse(
+		&wb_consumer_option_table, argc, argv, environ, &m.options, NULL, NULL, &e);
 	enum wb_err err;
 
 	if (parsed == WB_OPTIONS_DONE) {
@@ -136,8 +136,7 @@ int main(int argc, char **argv)
 		wb_consumer_options_release(&m.options);
 		return EXIT_BAD_OPTIONS;
 	}
-	m.log = wb_log_new(PROGRAM, STDERR_FILENO, (enum wb_log_level)m.options.log_level,
-		(enum wb_log_format)m.options.log_format);
+	m.log = wb_log_open(PROGRAM, &m.options.log);
 	m.lifecycle = wb_lifecycle_new();
 	m.health = wb_health_new();
 	m.metrics = wb_metrics_new();

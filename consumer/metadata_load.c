@@ -36,8 +36,8 @@ static void answer_release(struct answer *a)
 	wb_buf_release(&a->body);
 }
 
-static enum wb_err ask(const struct wb_metadata_source *s, const struct wb_request *request, struct answer *ret,
-	struct wb_error *e)
+static enum wb_err ask(
+	const struct wb_metadata_source *s, const struct wb_request *request, struct answer *ret, struct wb_error *e)
 {
 	*ret = (struct answer){ .done = false };
 	wb_buf_init(&ret->body, PAGE_BYTES_MAX);
@@ -55,10 +55,10 @@ static enum wb_err ask(const struct wb_metadata_source *s, const struct wb_reque
 /* What a status means to the person who reads the log. */
 static enum wb_err refused(const struct answer *a, const char *what, struct wb_error *e)
 {
-	const char *hint = a->status == 404   ? ": the database or container does not exist"
-			   : a->status == 401 ? ": the key is not the account's"
-			   : a->status == 403 ? ": not allowed (firewall, or a clock that is wrong)"
-					      : "";
+	const char *hint = a->status == 404 ? ": the database or container does not exist"
+		: a->status == 401          ? ": the key is not the account's"
+		: a->status == 403          ? ": not allowed (firewall, or a clock that is wrong)"
+					    : "";
 
 	return wb_error_set(e, WB_EIO, "%s answered %d/%d%s", what, a->status, a->substatus, hint);
 }
@@ -68,8 +68,7 @@ static enum wb_err read_paths(const json_t *paths, struct wb_pk_definition *ret,
 	const json_t *path;
 	size_t i;
 
-	json_array_foreach(paths, i, path)
-	{
+	json_array_foreach(paths, i, path) {
 		struct wb_slice text = wb_slice(json_string_value(path), json_string_length(path));
 		enum wb_err err;
 
@@ -149,8 +148,11 @@ static enum wb_err next_page(
 {
 	char if_none_match[160];
 	const char *headers[] = { "A-IM: Incremental Feed", "x-ms-max-item-count: -1", NULL, NULL };
-	struct wb_request request = { .verb = "GET", .path = s->ranges_path, .type = "pkranges",
-		.link = wb_slice_cstr(s->link), .headers = headers };
+	struct wb_request request = { .verb = "GET",
+		.path = s->ranges_path,
+		.type = "pkranges",
+		.link = wb_slice_cstr(s->link),
+		.headers = headers };
 	struct answer a;
 	enum wb_err err;
 
@@ -165,8 +167,8 @@ static enum wb_err next_page(
 		if (a.status != 200) {
 			err = refused(&a, "reading the partition key ranges", e);
 		} else if (pages->count > 0 &&
-			   (strcmp(a.etag, pages->etag) == 0 || page_is_empty(body) ||
-				   wb_slice_eq(body, pages->text[pages->count - 1]))) {
+			(strcmp(a.etag, pages->etag) == 0 || page_is_empty(body) ||
+				wb_slice_eq(body, pages->text[pages->count - 1]))) {
 			*ret_last = true;
 		} else {
 			pages->body[pages->count] = a.body;
@@ -182,8 +184,7 @@ static enum wb_err next_page(
 	return err;
 }
 
-enum wb_err wb_metadata_load_ranges(
-	const struct wb_metadata_source *s, struct wb_range_map **ret, struct wb_error *e)
+enum wb_err wb_metadata_load_ranges(const struct wb_metadata_source *s, struct wb_range_map **ret, struct wb_error *e)
 {
 	struct pages *pages = calloc(1, sizeof *pages);
 	struct wb_range_map *map = NULL;
@@ -206,8 +207,8 @@ enum wb_err wb_metadata_load_ranges(
 }
 
 /* A key with as many components as the container's paths, and the range that it belongs to. */
-static const char *probe_range(const struct wb_pk_definition *definition, const struct wb_range_map *ranges,
-	struct wb_buf *pk_text)
+static const char *probe_range(
+	const struct wb_pk_definition *definition, const struct wb_range_map *ranges, struct wb_buf *pk_text)
 {
 	struct wb_pk pk = { .count = definition->paths.count };
 	struct wb_epk epk;
@@ -225,7 +226,7 @@ static const char *probe_range(const struct wb_pk_definition *definition, const 
 static bool inconclusive(int status)
 {
 	return status == 401 || status == 403 || status == 404 || status == 408 || status == 410 || status == 429 ||
-	       status == 449 || status == 502 || status == 503 || status == 504;
+		status == 449 || status == 502 || status == 503 || status == 504;
 }
 
 enum wb_err wb_metadata_probe_bulk(const struct wb_metadata_source *s, const struct wb_pk_definition *definition,
@@ -254,7 +255,7 @@ enum wb_err wb_metadata_probe_bulk(const struct wb_metadata_source *s, const str
 		err = wb_error_set(e, WB_EUNSUPPORTED, "the probe for bulk answered %d", a.status);
 	else if (err == WB_OK)
 		*ret = (a.status == 200 || a.status == 207) &&
-		       wb_bulk_reply_parse(wb_buf_slice(&a.body), &operation, 1, NULL) == WB_OK;
+			wb_bulk_reply_parse(wb_buf_slice(&a.body), &operation, 1, NULL) == WB_OK;
 	answer_release(&a);
 	wb_buf_release(&pk_text);
 	wb_buf_release(&body);

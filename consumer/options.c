@@ -16,65 +16,140 @@
 #define REQUEST_TIMEOUT_MAX_MS     30000
 
 static const struct wb_option group_rows[] = {
-	{ .key = "kafka.group.id", .type = WB_OPT_STRING, .offset = AT(group_id), .def = "writebehind",
-	  .help = "consumer group whose members share the partitions of the writes topic" },
+	{ .key = "kafka.group.id",
+		.type = WB_OPT_STRING,
+		.offset = AT(group_id),
+		.def = "writebehind",
+		.help = "consumer group whose members share the partitions of the writes topic" },
 };
 
 static const struct wb_option cosmos_rows[] = {
-	{ .key = "cosmos.endpoint", .type = WB_OPT_STRING, .offset = COSMOS(endpoint),
-	  .help = "URL of the account, such as https://account.documents.azure.com:443" },
-	{ .key = "cosmos.key", .type = WB_OPT_STRING, .offset = COSMOS(key_text), .secret = true,
-	  .help = "account key, as the portal shows it" },
-	{ .key = "cosmos.connection.string", .type = WB_OPT_STRING, .offset = COSMOS(connection_string), .secret = true,
-	  .help = "AccountEndpoint=…;AccountKey=…; instead of cosmos.endpoint and cosmos.key" },
-	{ .key = "cosmos.ca.file", .type = WB_OPT_STRING, .offset = COSMOS(ca_file),
-	  .help = "PEM file with the certificate authorities to trust instead of the system's" },
-	{ .key = "cosmos.database", .type = WB_OPT_STRING, .offset = COSMOS(database), .required = true,
-	  .help = "database of writes that name none" },
-	{ .key = "cosmos.container", .type = WB_OPT_STRING, .offset = COSMOS(container), .required = true,
-	  .help = "container of writes that name none" },
-	{ .key = "cosmos.containers", .type = WB_OPT_STRING, .offset = COSMOS(containers),
-	  .help = "containers that a write may name, separated by commas; cosmos.container alone when not set" },
-	{ .key = "cosmos.request.timeout.ms", .type = WB_OPT_DURATION, .offset = COSMOS(request_timeout_ms), .def = "0",
-	  .min = 0, .max = 600000,
-	  .help = "how long a request may take; below kafka.session.timeout.ms, or 0: four fifths of that, at most 30s" },
-	{ .key = "cosmos.connect.timeout.ms", .type = WB_OPT_DURATION, .offset = COSMOS(connect_timeout_ms), .def = "5s",
-	  .min = 100, .max = 600000, .help = "how long a connection may take to come up" },
+	{ .key = "cosmos.endpoint",
+		.type = WB_OPT_STRING,
+		.offset = COSMOS(endpoint),
+		.help = "URL of the account, such as https://account.documents.azure.com:443" },
+	{ .key = "cosmos.key",
+		.type = WB_OPT_STRING,
+		.offset = COSMOS(key_text),
+		.secret = true,
+		.help = "account key, as the portal shows it" },
+	{ .key = "cosmos.connection.string",
+		.type = WB_OPT_STRING,
+		.offset = COSMOS(connection_string),
+		.secret = true,
+		.help = "AccountEndpoint=…;AccountKey=…; instead of cosmos.endpoint and cosmos.key" },
+	{ .key = "cosmos.ca.file",
+		.type = WB_OPT_STRING,
+		.offset = COSMOS(ca_file),
+		.help = "PEM file with the certificate authorities to trust instead of the system's" },
+	{ .key = "cosmos.database",
+		.type = WB_OPT_STRING,
+		.offset = COSMOS(database),
+		.required = true,
+		.help = "database of writes that name none" },
+	{ .key = "cosmos.container",
+		.type = WB_OPT_STRING,
+		.offset = COSMOS(container),
+		.required = true,
+		.help = "container of writes that name none" },
+	{ .key = "cosmos.containers",
+		.type = WB_OPT_STRING,
+		.offset = COSMOS(containers),
+		.help = "containers that a write may name, separated by commas; cosmos.container alone when not set" },
+	{ .key = "cosmos.request.timeout.ms",
+		.type = WB_OPT_DURATION,
+		.offset = COSMOS(request_timeout_ms),
+		.def = "0",
+		.min = 0,
+		.max = 600000,
+		.help = "how long a request may take; below kafka.session.timeout.ms, or 0: four fifths of that, at "
+	                "most 30s" },
+	{ .key = "cosmos.connect.timeout.ms",
+		.type = WB_OPT_DURATION,
+		.offset = COSMOS(connect_timeout_ms),
+		.def = "5s",
+		.min = 100,
+		.max = 600000,
+		.help = "how long a connection may take to come up" },
 };
 
 static const struct wb_option consumer_rows[] = {
-	{ .key = "consumer.workers", .type = WB_OPT_INT, .offset = AT(workers), .def = "2", .min = 1,
-	  .max = WB_CONSUMER_WORKERS_MAX, .help = "threads that send to Cosmos DB" },
-	{ .key = "consumer.max.offset.gap", .type = WB_OPT_INT, .offset = AT(max_offset_gap), .def = "100000", .min = 1,
-	  .max = 100000000,
-	  .help = "records of a partition from the first unfinished to the last read; at the limit it is paused alone" },
-	{ .key = "consumer.drain.timeout.ms", .type = WB_OPT_DURATION, .offset = AT(drain_timeout_ms), .def = "20s",
-	  .min = 0, .max = 240000,
-	  .help = "how long a revoked partition may take to finish what was read of it" },
-	{ .key = "cosmos.range.concurrency", .type = WB_OPT_INT, .offset = AT(range_concurrency), .def = "4", .min = 1,
-	  .max = 1000, .help = "bulk requests in flight at once for one partition key range" },
-	{ .key = "cosmos.point.concurrency", .type = WB_OPT_INT, .offset = AT(point_concurrency), .def = "32", .min = 1,
-	  .max = 1000, .help = "the same for single writes, where the server has no bulk" },
-	{ .key = "cosmos.bulk.linger.ms", .type = WB_OPT_DURATION, .offset = AT(bulk_linger_ms), .def = "5", .min = 0,
-	  .max = 10000, .help = "how long a bulk that is not full waits for more while others of its range are in flight" },
-	{ .key = "cosmos.operation.retry.max.ms", .type = WB_OPT_DURATION, .offset = AT(operation_retry_max_ms),
-	  .def = "15min", .min = 0, .max = 7 * 86400000,
-	  .help = "waiting time after which a write that fails alone, again and again, becomes a dead letter" },
-	{ .key = "results.interval.ms", .type = WB_OPT_DURATION, .offset = AT(results_interval_ms), .def = "100",
-	  .min = 1, .max = 60000, .help = "how long outcomes are gathered into one record of the results topic" },
-	{ .key = "memory.budget.bytes", .type = WB_OPT_BYTES, .offset = AT(memory_budget_bytes), .def = "128MiB",
-	  .min = 16 << 20, .max = INT64_C(1) << 40, .help = "memory for records on their way; at the limit reading stops" },
-	{ .key = "shutdown.timeout.ms", .type = WB_OPT_DURATION, .offset = AT(shutdown_timeout_ms), .def = "25s",
-	  .min = 0, .max = 600000, .help = "how long SIGTERM waits for writes under way before it hands them back" },
-	{ .key = "admin.listen", .type = WB_OPT_STRING, .offset = AT(admin_listen), .def = "127.0.0.1:8081",
-	  .help = "address of /livez, /readyz, /metrics and /version; port 0 picks one" },
-};
-
-static const struct wb_option log_rows[] = {
-	{ .key = "log.level", .type = WB_OPT_ENUM, .offset = AT(log_level), .def = "info",
-	  .choices = "debug|info|warn|error", .help = "least level that is logged" },
-	{ .key = "log.format", .type = WB_OPT_ENUM, .offset = AT(log_format), .def = "logfmt", .choices = "logfmt|json",
-	  .help = "form of the log's lines on standard error" },
+	{ .key = "consumer.workers",
+		.type = WB_OPT_INT,
+		.offset = AT(workers),
+		.def = "2",
+		.min = 1,
+		.max = WB_CONSUMER_WORKERS_MAX,
+		.help = "threads that send to Cosmos DB" },
+	{ .key = "consumer.max.offset.gap",
+		.type = WB_OPT_INT,
+		.offset = AT(max_offset_gap),
+		.def = "100000",
+		.min = 1,
+		.max = 100000000,
+		.help = "records of a partition from the first unfinished to the last read; at the limit it is paused "
+	                "alone" },
+	{ .key = "consumer.drain.timeout.ms",
+		.type = WB_OPT_DURATION,
+		.offset = AT(drain_timeout_ms),
+		.def = "20s",
+		.min = 0,
+		.max = 240000,
+		.help = "how long a revoked partition may take to finish what was read of it" },
+	{ .key = "cosmos.range.concurrency",
+		.type = WB_OPT_INT,
+		.offset = AT(range_concurrency),
+		.def = "4",
+		.min = 1,
+		.max = 1000,
+		.help = "bulk requests in flight at once for one partition key range" },
+	{ .key = "cosmos.point.concurrency",
+		.type = WB_OPT_INT,
+		.offset = AT(point_concurrency),
+		.def = "32",
+		.min = 1,
+		.max = 1000,
+		.help = "the same for single writes, where the server has no bulk" },
+	{ .key = "cosmos.bulk.linger.ms",
+		.type = WB_OPT_DURATION,
+		.offset = AT(bulk_linger_ms),
+		.def = "5",
+		.min = 0,
+		.max = 10000,
+		.help = "how long a bulk that is not full waits for more while others of its range are in flight" },
+	{ .key = "cosmos.operation.retry.max.ms",
+		.type = WB_OPT_DURATION,
+		.offset = AT(operation_retry_max_ms),
+		.def = "15min",
+		.min = 0,
+		.max = 7 * 86400000,
+		.help = "waiting time after which a write that fails alone, again and again, becomes a dead letter" },
+	{ .key = "results.interval.ms",
+		.type = WB_OPT_DURATION,
+		.offset = AT(results_interval_ms),
+		.def = "100",
+		.min = 1,
+		.max = 60000,
+		.help = "how long outcomes are gathered into one record of the results topic" },
+	{ .key = "memory.budget.bytes",
+		.type = WB_OPT_BYTES,
+		.offset = AT(memory_budget_bytes),
+		.def = "128MiB",
+		.min = 16 << 20,
+		.max = INT64_C(1) << 40,
+		.help = "memory for records on their way; at the limit reading stops" },
+	{ .key = "shutdown.timeout.ms",
+		.type = WB_OPT_DURATION,
+		.offset = AT(shutdown_timeout_ms),
+		.def = "25s",
+		.min = 0,
+		.max = 600000,
+		.help = "how long SIGTERM waits for writes under way before it hands them back" },
+	{ .key = "admin.listen",
+		.type = WB_OPT_STRING,
+		.offset = AT(admin_listen),
+		.def = "127.0.0.1:8081",
+		.help = "address of /livez, /readyz, /metrics and /version; port 0 picks one" },
 };
 
 static const struct wb_option_group groups[] = {
@@ -82,12 +157,13 @@ static const struct wb_option_group groups[] = {
 	{ "Consumer group", group_rows, WB_ARRAY_LEN(group_rows), 0 },
 	{ "Cosmos DB", cosmos_rows, WB_ARRAY_LEN(cosmos_rows), AT(cosmos) },
 	{ "Consumer", consumer_rows, WB_ARRAY_LEN(consumer_rows), 0 },
-	{ "Log", log_rows, WB_ARRAY_LEN(log_rows), 0 },
+	{ "Log", wb_log_service_rows, WB_LOG_OPTION_ROWS, AT(log) },
 };
 
 const struct wb_option_table wb_consumer_option_table = {
 	.program = "writebehind-consumer",
-	.summary = "carries writes from Kafka into Azure Cosmos DB in bulk; what can never succeed becomes a dead letter",
+	.summary =
+		"carries writes from Kafka into Azure Cosmos DB in bulk; what can never succeed becomes a dead letter",
 	.usage = "writebehind-consumer [options]",
 	.epilogue = "Exit codes: 0 after SIGTERM or SIGINT, 1 when it cannot go on (the log says why), 2 for a bad "
 		    "configuration.\n",
@@ -119,11 +195,12 @@ static enum wb_err read_account(struct wb_cosmos_options *c, struct wb_error *e)
 
 		if (c->endpoint || c->key_text)
 			return wb_error_set(e, WB_EINVAL,
-				"cosmos.connection.string stands instead of cosmos.endpoint and cosmos.key: set one or the other");
+				"cosmos.connection.string stands instead of cosmos.endpoint and cosmos.key: set one or "
+			        "the other");
 		key = connection_part(c->connection_string, "AccountKey");
 		if (!endpoint.data || !key.data)
-			return wb_error_set(e, WB_EINVAL,
-				"cosmos.connection.string: expected AccountEndpoint=…;AccountKey=…;");
+			return wb_error_set(
+				e, WB_EINVAL, "cosmos.connection.string: expected AccountEndpoint=…;AccountKey=…;");
 		c->endpoint = wb_xmemdup(endpoint.data, endpoint.len);
 	}
 	if (!c->endpoint)
@@ -150,8 +227,8 @@ static enum wb_err check_endpoint(char *endpoint, struct wb_error *e)
 	while (scheme && len > scheme && endpoint[len - 1] == '/')
 		endpoint[--len] = '\0';
 	if (!scheme || len == scheme || strcspn(endpoint + scheme, "/?#@ \t\r\n") != len - scheme)
-		return wb_error_set(
-			e, WB_EINVAL, "cosmos.endpoint: expected https://host[:port] or http://host[:port] without a path");
+		return wb_error_set(e, WB_EINVAL,
+			"cosmos.endpoint: expected https://host[:port] or http://host[:port] without a path");
 	return WB_OK;
 }
 

@@ -2,6 +2,7 @@
 #ifndef WB_CONSUMER_OPTIONS_H
 #define WB_CONSUMER_OPTIONS_H
 
+#include "common/base/log_options.h"
 #include "common/base/options.h"
 #include "common/base/slice.h"
 #include "common/cosmos/sign.h"
@@ -10,14 +11,14 @@
 #define WB_CONSUMER_WORKERS_MAX 256
 
 struct wb_cosmos_options {
-	char *endpoint;             /* cosmos.endpoint: "https://account.documents.azure.com:443", no slash at its end */
-	char *key_text;             /* cosmos.key, secret */
-	char *connection_string;    /* cosmos.connection.string, secret: instead of endpoint and key */
-	struct wb_cosmos_key key;   /* decoded from either */
-	char *ca_file;              /* cosmos.ca.file */
+	char *endpoint; /* cosmos.endpoint: "https://account.documents.azure.com:443", no slash at its end */
+	char *key_text; /* cosmos.key, secret */
+	char *connection_string; /* cosmos.connection.string, secret: instead of endpoint and key */
+	struct wb_cosmos_key key; /* decoded from either */
+	char *ca_file; /* cosmos.ca.file */
 	char *database, *container; /* cosmos.database, cosmos.container: the default target */
-	char *containers;           /* cosmos.containers: comma-separated allow list */
-	struct wb_slice *allowed;   /* its names, into containers; the configured container when there is no list */
+	char *containers; /* cosmos.containers: comma-separated allow list */
+	struct wb_slice *allowed; /* its names, into containers; the configured container when there is no list */
 	size_t allowed_count;
 	int64_t request_timeout_ms; /* cosmos.request.timeout.ms: below the session timeout */
 	int64_t connect_timeout_ms; /* cosmos.connect.timeout.ms */
@@ -27,18 +28,18 @@ struct wb_consumer_options {
 	struct wb_kafka_options kafka;
 	char *group_id; /* kafka.group.id */
 	struct wb_cosmos_options cosmos;
-	int64_t workers;                /* consumer.workers */
-	int64_t max_offset_gap;         /* consumer.max.offset.gap: records */
-	int64_t range_concurrency;      /* cosmos.range.concurrency: bulk requests in flight per range */
-	int64_t point_concurrency;      /* cosmos.point.concurrency: point writes in flight per range */
-	int64_t bulk_linger_ms;         /* cosmos.bulk.linger.ms */
+	int64_t workers; /* consumer.workers */
+	int64_t max_offset_gap; /* consumer.max.offset.gap: records */
+	int64_t range_concurrency; /* cosmos.range.concurrency: bulk requests in flight per range */
+	int64_t point_concurrency; /* cosmos.point.concurrency: point writes in flight per range */
+	int64_t bulk_linger_ms; /* cosmos.bulk.linger.ms */
 	int64_t operation_retry_max_ms; /* cosmos.operation.retry.max.ms */
-	int64_t results_interval_ms;    /* results.interval.ms */
-	int64_t memory_budget_bytes;    /* memory.budget.bytes */
-	int64_t drain_timeout_ms;       /* consumer.drain.timeout.ms: of a revoked partition */
-	int64_t shutdown_timeout_ms;    /* shutdown.timeout.ms */
-	char *admin_listen;             /* admin.listen */
-	int log_level, log_format;      /* log.level, log.format */
+	int64_t results_interval_ms; /* results.interval.ms */
+	int64_t memory_budget_bytes; /* memory.budget.bytes */
+	int64_t drain_timeout_ms; /* consumer.drain.timeout.ms: of a revoked partition */
+	int64_t shutdown_timeout_ms; /* shutdown.timeout.ms */
+	char *admin_listen; /* admin.listen */
+	struct wb_log_options log;
 };
 
 extern const struct wb_option_table wb_consumer_option_table;

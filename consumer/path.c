@@ -3,7 +3,7 @@
 static bool unreserved(unsigned char c)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
-	       c == '_' || c == '~';
+		c == '_' || c == '~';
 }
 
 void wb_path_append(struct wb_buf *path, struct wb_slice text)

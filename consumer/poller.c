@@ -96,8 +96,9 @@ static rd_kafka_conf_t *make_conf(struct wb_poller *p, struct wb_error *e)
 		fetch = record_max_bytes(o);
 	/* 20 digits fit into each. */
 	(void)snprintf(queue_text, sizeof queue_text, "%lld",
-		(long long)(QUEUE_SHARE(o->memory_budget_bytes) / 1024 < 2097151 ? QUEUE_SHARE(o->memory_budget_bytes) / 1024
-										 : 2097151));
+		(long long)(QUEUE_SHARE(o->memory_budget_bytes) / 1024 < 2097151
+				? QUEUE_SHARE(o->memory_budget_bytes) / 1024
+				: 2097151));
 	(void)snprintf(fetch_text, sizeof fetch_text, "%lld", (long long)fetch);
 	(void)snprintf(partition_text, sizeof partition_text, "%lld",
 		(long long)(fetch < PARTITION_MAX_BYTES ? fetch : PARTITION_MAX_BYTES));
@@ -139,8 +140,7 @@ static enum wb_err subscribe(struct wb_poller *p, struct wb_error *e)
 	rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(1);
 	rd_kafka_resp_err_t err;
 
-	rd_kafka_topic_partition_list_add(
-		topics, p->settings.options->kafka.topic_writes, RD_KAFKA_PARTITION_UA);
+	rd_kafka_topic_partition_list_add(topics, p->settings.options->kafka.topic_writes, RD_KAFKA_PARTITION_UA);
 	err = rd_kafka_subscribe(p->rk, topics);
 	rd_kafka_topic_partition_list_destroy(topics);
 	return err ? wb_error_set(e, WB_EIO, "cannot subscribe to %s: %s", p->settings.options->kafka.topic_writes,
@@ -159,8 +159,8 @@ static void make_metrics(struct wb_poller *p)
 	to->redelivered = wb_metrics_counter(m, "writebehind_records_ignored_total",
 		"Records that came again under the same assignment, or of a partition that is being given back.", "");
 	to->commits = wb_metrics_counter(m, "writebehind_commits_total", "Commits of offsets that were answered.", "");
-	to->commit_failures =
-		wb_metrics_counter(m, "writebehind_commit_failures_total", "Commits of offsets that failed.", "");
+	to->commit_failures = wb_metrics_counter(
+		m, "writebehind_commit_failures_total", "Commits of offsets that failed.", "");
 	to->assignments = wb_metrics_counter(
 		m, "writebehind_assignment_changes_total", "Assignments and revocations of partitions.", "");
 	to->handed_back = wb_metrics_counter(
@@ -291,7 +291,7 @@ static void wait_for_more(struct wb_poller *p)
 {
 	struct pollfd fd = { .fd = p->wake_fd, .events = POLLIN };
 	int timeout_ms = p->change != WB_CHANGE_NONE ? WAIT_CHANGE_MS
-			 : p->more && !p->draining   ? WAIT_BUDGET_MS
+		: p->more && !p->draining            ? WAIT_BUDGET_MS
 						     : WAIT_MS;
 	eventfd_t ignored;
 

@@ -62,8 +62,9 @@ static rd_kafka_topic_partition_list_t *positions(
 
 		if (position < 0 || position <= part->committed)
 			continue;
-		if (only && !rd_kafka_topic_partition_list_find(
-				    (rd_kafka_topic_partition_list_t *)only, part->assignment.topic, i))
+		if (only &&
+			!rd_kafka_topic_partition_list_find(
+				(rd_kafka_topic_partition_list_t *)only, part->assignment.topic, i))
 			continue;
 		if (idle_only && wb_offsets_pending(part->offsets) > 0)
 			continue;
@@ -77,8 +78,7 @@ static rd_kafka_topic_partition_list_t *positions(
 
 /* What failed is committed again with the next. A commit during a rebalance may fail; then records are delivered
  * again, which is harmless. */
-static void on_commit(
-	rd_kafka_t *rk, rd_kafka_resp_err_t err, rd_kafka_topic_partition_list_t *offsets, void *opaque)
+static void on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t err, rd_kafka_topic_partition_list_t *offsets, void *opaque)
 {
 	struct wb_poller *p = opaque;
 
@@ -96,7 +96,8 @@ static void on_commit(
 	}
 	if (err) {
 		wb_counter_add(p->metrics.commit_failures, 1);
-		wb_log_info(p->settings.log, "offsets not committed this time", WB_STR("error", rd_kafka_err2name(err)));
+		wb_log_info(
+			p->settings.log, "offsets not committed this time", WB_STR("error", rd_kafka_err2name(err)));
 	}
 }
 

@@ -25,16 +25,16 @@
 /* A partition while it is ours, and after that until its last write has come back. */
 struct wb_partition {
 	struct wb_assignment assignment; /* first: writes point to it */
-	struct wb_partition *next;       /* in poller.gone */
+	struct wb_partition *next; /* in poller.gone */
 	struct wb_offsets *offsets;
-	int64_t start;     /* where reading began; -1: at the earliest record */
+	int64_t start; /* where reading began; -1: at the earliest record */
 	int64_t committed; /* what the group was told last; -1: nothing */
-	int64_t last;      /* delivered last; -1: none */
-	size_t out;        /* its writes that have not come back */
-	bool ours;         /* in poller.partitions: its offsets may still be committed */
-	bool revoked;      /* nothing more of it is read */
-	bool paused;       /* at its gap limit */
-	bool lost;         /* the next record has fallen out of retention: it stands still */
+	int64_t last; /* delivered last; -1: none */
+	size_t out; /* its writes that have not come back */
+	bool ours; /* in poller.partitions: its offsets may still be committed */
+	bool revoked; /* nothing more of it is read */
+	bool paused; /* at its gap limit */
+	bool lost; /* the next record has fallen out of retention: it stands still */
 };
 
 /* A container that records named, and its writes that wait until it is known. */
@@ -63,18 +63,18 @@ struct wb_poller {
 	struct wb_poller_settings settings;
 	char client_id[128];
 	rd_kafka_t *rk;
-	rd_kafka_queue_t *group_queue;  /* rebalances and errors */
-	rd_kafka_queue_t *data_queue;   /* records of all partitions */
+	rd_kafka_queue_t *group_queue; /* rebalances and errors */
+	rd_kafka_queue_t *data_queue; /* records of all partitions */
 	rd_kafka_queue_t *commit_queue; /* answers to commits */
-	int wake_fd;                    /* an eventfd: something came */
-	bool more;                      /* the data queue may have records without waking again */
+	int wake_fd; /* an eventfd: something came */
+	bool more; /* the data queue may have records without waking again */
 
 	struct wb_metadata *metadata;
 	struct wb_outage *outage;
 	struct wb_recorder *recorder;
 	struct wb_worker **workers;
 	struct wb_list *to_worker; /* one for each */
-	struct wb_list dead;       /* judged here, for the recorder */
+	struct wb_list dead; /* judged here, for the recorder */
 	struct wb_handover finished, returned;
 	atomic_llong held_bytes;
 	int64_t read_limit_bytes;
@@ -103,7 +103,7 @@ struct wb_poller {
 	bool draining;
 	_Atomic bool fatal;
 	struct wb_error fatal_text; /* set before fatal */
-	bool closed;  /* the group let us go */
+	bool closed; /* the group let us go */
 	int64_t ticked_ms;
 	int64_t gauges_ms;
 	int64_t complained_ms;

@@ -185,8 +185,7 @@ static void lost_range(struct wb_poller *p, struct wb_partition *part)
 	(void)snprintf(why, sizeof why, "%s/%d: records from offset %lld to %lld are lost", part->assignment.topic,
 		(int)part->assignment.partition, (long long)next, (long long)(low >= 0 ? low - 1 : -1)); /* cut */
 	wb_health_set(p->settings.health, "retention", false, why);
-	wb_log_error(p->settings.log,
-		"records fell out of retention before they were read; the partition stands still",
+	wb_log_error(p->settings.log, "records fell out of retention before they were read; the partition stands still",
 		WB_STR("topic", part->assignment.topic), WB_INT("partition", part->assignment.partition),
 		WB_INT("first_lost_offset", next), WB_INT("last_lost_offset", low >= 0 ? low - 1 : -1));
 }

@@ -39,8 +39,8 @@ static void count_outcome(struct wb_recorder *r, const struct wb_write *w)
 		char labels[64];
 
 		(void)snprintf(labels, sizeof labels, "reason=\"%s\"", wb_reason_text(w->reason)); /* it fits */
-		r->metrics.dead[w->reason] = wb_metrics_counter(
-			r->settings.metrics, "writebehind_dead_total", "Writes that became dead letters, by reason.", labels);
+		r->metrics.dead[w->reason] = wb_metrics_counter(r->settings.metrics, "writebehind_dead_total",
+			"Writes that became dead letters, by reason.", labels);
 	}
 	wb_counter_add(r->metrics.dead[w->reason], 1);
 }
@@ -126,8 +126,8 @@ static void gather(struct wb_recorder *r, struct wb_write *w, int64_t now_ms)
 	if (w->tracked)
 		gather_tracked(g->batch, w);
 	else
-		wb_result_batch_add_untracked(g->batch, wb_slice_cstr(w->assignment->topic), w->assignment->partition,
-			w->offset, w->outcome);
+		wb_result_batch_add_untracked(
+			g->batch, wb_slice_cstr(w->assignment->topic), w->assignment->partition, w->offset, w->outcome);
 	count_outcome(r, w);
 	if (w->outcome == WB_DEAD)
 		wb_recorder_log_dead(r, w, now_ms);
@@ -249,8 +249,7 @@ static bool has_work(const struct wb_recorder *r)
 
 	for (int32_t p = 0; p < r->partitions; p++)
 		gathered = gathered || r->gatherings[p].writes.head;
-	return gathered || r->unplaced.head || r->delayed.count || r->resend.head ||
-	       atomic_load(&r->on_their_way) > 0;
+	return gathered || r->unplaced.head || r->delayed.count || r->resend.head || atomic_load(&r->on_their_way) > 0;
 }
 
 static void *recorder_loop(void *arg)
@@ -283,10 +282,10 @@ static void make_metrics(struct wb_recorder *r)
 	for (int i = 0; i <= WB_DEAD; i++) {
 		char labels[64];
 
-		(void)snprintf(labels, sizeof labels, "outcome=\"%s\"",
-			wb_outcome_text((enum wb_outcome)i)); /* they fit */
-		r->metrics.outcomes[i] = wb_metrics_counter(
-			m, "writebehind_outcomes_total", "What became of writes; a repeated delivery counts again.", labels);
+		(void)snprintf(
+			labels, sizeof labels, "outcome=\"%s\"", wb_outcome_text((enum wb_outcome)i)); /* they fit */
+		r->metrics.outcomes[i] = wb_metrics_counter(m, "writebehind_outcomes_total",
+			"What became of writes; a repeated delivery counts again.", labels);
 	}
 	r->metrics.records = wb_metrics_counter(
 		m, "writebehind_results_records_total", "Records sent to the results topic.", "");

@@ -5,9 +5,9 @@
 
 #include <stdlib.h>
 
-#define AGAIN_MS          500
-#define FULL_MS           50
-#define LINES_PER_SECOND  10
+#define AGAIN_MS         500
+#define FULL_MS          50
+#define LINES_PER_SECOND 10
 
 static struct wb_dead_letter facts_of(const struct wb_recorder *r, const struct wb_write *w)
 {

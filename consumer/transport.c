@@ -348,11 +348,11 @@ void wb_transport_send(struct wb_transport *t, const struct wb_request *request,
 	wb_buf_append_cstr(&x->url, request->path);
 	set_headers(t, x, request);
 	ok = curl_easy_setopt(c, CURLOPT_URL, x->url.data) == CURLE_OK &&
-	     curl_easy_setopt(c, CURLOPT_HTTPHEADER, x->headers) == CURLE_OK;
+		curl_easy_setopt(c, CURLOPT_HTTPHEADER, x->headers) == CURLE_OK;
 	if (request->body.data) {
 		ok = ok && curl_easy_setopt(c, CURLOPT_POST, 1L) == CURLE_OK &&
-		     curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.len) == CURLE_OK &&
-		     curl_easy_setopt(c, CURLOPT_POSTFIELDS, request->body.data) == CURLE_OK;
+			curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.len) == CURLE_OK &&
+			curl_easy_setopt(c, CURLOPT_POSTFIELDS, request->body.data) == CURLE_OK;
 	} else {
 		ok = ok && curl_easy_setopt(c, CURLOPT_HTTPGET, 1L) == CURLE_OK;
 	}

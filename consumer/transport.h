@@ -17,7 +17,7 @@
 
 /* Header lines that make a POST to docs a bulk, and the beginning of the one that names its range (azure-sdk-for-js,
  * ClientContext.ts). */
-#define WB_BULK_HEADERS \
+#define WB_BULK_HEADERS                                                          \
 	"x-ms-cosmos-is-batch-request: true", "x-ms-cosmos-batch-atomic: false", \
 		"x-ms-cosmos-batch-continue-on-error: true"
 #define WB_BULK_RANGE_HEADER "x-ms-documentdb-partitionkeyrangeid: "
@@ -34,7 +34,7 @@ struct wb_request {
 };
 
 struct wb_reply {
-	int status;                     /* 0: no reply; error says why */
+	int status;		     /* 0: no reply; error says why */
 	int substatus;
 	int64_t retry_after_ms;         /* -1: not given */
 	double request_charge;
@@ -48,8 +48,8 @@ struct wb_reply {
 };
 typedef void (*wb_reply_fn)(void *arg, const struct wb_reply *reply);
 
-struct wb_transport *wb_transport_new(const struct wb_cosmos_options *options, unsigned max_connections,
-				      struct wb_error *e) WB_MUST_USE;
+struct wb_transport *wb_transport_new(
+	const struct wb_cosmos_options *options, unsigned max_connections, struct wb_error *e) WB_MUST_USE;
 /* Requests in flight are dropped without callback. */
 void wb_transport_free(struct wb_transport **t);
 /* Starts a request; fn runs once, from wb_transport_run, also for every failure. */

@@ -141,8 +141,7 @@ static bool any(void *arg, const struct wb_write *write)
 }
 
 /* Takes the picked writes out of list, to the end of out. */
-static void withdraw(
-	struct wb_list *list, bool (*pick)(void *arg, const struct wb_write *w), struct wb_list *out)
+static void withdraw(struct wb_list *list, bool (*pick)(void *arg, const struct wb_write *w), struct wb_list *out)
 {
 	struct wb_list all = *list;
 	struct wb_write *write;
@@ -236,8 +235,8 @@ static void make_metrics(struct wb_worker *w)
 		m, "writebehind_cosmos_request_units_total", "Request units that Cosmos DB charged.", "");
 	w->metrics.operations = wb_metrics_counter(
 		m, "writebehind_cosmos_operations_total", "Operations sent to Cosmos DB, repeats included.", "");
-	w->metrics.in_flight =
-		wb_metrics_gauge(m, "writebehind_cosmos_requests_in_flight", "Requests without a reply yet.", "");
+	w->metrics.in_flight = wb_metrics_gauge(
+		m, "writebehind_cosmos_requests_in_flight", "Requests without a reply yet.", "");
 	w->metrics.batch_operations = wb_metrics_histogram(m, "writebehind_cosmos_batch_operations",
 		"Operations per request.", "", operations, WB_ARRAY_LEN(operations));
 	w->metrics.request_seconds = wb_metrics_histogram(m, "writebehind_cosmos_request_seconds",

@@ -29,8 +29,7 @@ static int exit_code(enum wb_err err, const struct wb_error *e)
 
 static int run(const struct wb_deadletter_config *c, const char *const *words, size_t count)
 {
-	struct wb_log *log = wb_log_new(
-		"writebehind-deadletter", 2, (enum wb_log_level)c->log_level, (enum wb_log_format)c->log_format);
+	struct wb_log *log = wb_log_open("writebehind-deadletter", &c->log);
 	struct wb_error e = { "" };
 	uint64_t found = 0;
 	int code;

@@ -17,23 +17,12 @@ static const struct wb_option rows[] = {
 		.min = 1000,
 		.max = 3600000,
 		.help = "how long Kafka may be silent before the program gives up" },
-	{ .key = "log.level",
-		.type = WB_OPT_ENUM,
-		.offset = MEMBER(log_level),
-		.def = "warn",
-		.choices = "debug|info|warn|error",
-		.help = "what is logged" },
-	{ .key = "log.format",
-		.type = WB_OPT_ENUM,
-		.offset = MEMBER(log_format),
-		.def = "logfmt",
-		.choices = "logfmt|json",
-		.help = "how a line of the log looks" },
 };
 
 static const struct wb_option_group groups[] = {
 	{ .title = "Kafka", .options = wb_kafka_option_rows, .count = WB_KAFKA_OPTION_ROWS, .base = MEMBER(kafka) },
 	{ .title = "Process", .options = rows, .count = WB_ARRAY_LEN(rows) },
+	{ .title = "Log", .options = wb_log_command_rows, .count = WB_LOG_OPTION_ROWS, .base = MEMBER(log) },
 };
 
 static const struct wb_flag flags[] = {

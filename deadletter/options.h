@@ -2,6 +2,7 @@
 #ifndef WB_DEADLETTER_OPTIONS_H
 #define WB_DEADLETTER_OPTIONS_H
 
+#include "common/base/log_options.h"
 #include "common/base/options.h"
 #include "common/contract/reason.h"
 #include "common/kafka/options.h"
@@ -10,8 +11,8 @@
 
 struct wb_deadletter_config {
 	struct wb_kafka_options kafka;
-	int64_t timeout_ms;        /* read.timeout.ms */
-	int log_level, log_format; /* log.level, log.format */
+	int64_t timeout_ms; /* read.timeout.ms */
+	struct wb_log_options log;
 
 	const char *reason_text;   /* --reason */
 	const char *job;           /* --job */

@@ -238,8 +238,7 @@ int main(int argc, char **argv)
 		code = 2;
 	} else if (parsed == WB_OPTIONS_RUN) {
 		s.lifecycle = wb_lifecycle_new();
-		s.log = wb_log_new(
-			PROGRAM, 2, (enum wb_log_level)s.config.log.level, (enum wb_log_format)s.config.log.format);
+		s.log = wb_log_open(PROGRAM, &s.config.log);
 		code = run(&s);
 		wb_log_free(&s.log);
 		wb_lifecycle_free(&s.lifecycle);

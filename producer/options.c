@@ -72,25 +72,6 @@ static const struct wb_option jobs_rows[] = {
 };
 #undef STRUCT
 
-#define STRUCT struct wb_log_options
-#define LEVEL_ROW(def_)                                           \
-	{ .key = "log.level",                                     \
-		.type = WB_OPT_ENUM,                              \
-		.offset = offsetof(struct wb_log_options, level), \
-		.def = (def_),                                    \
-		.choices = "debug|info|warn|error",               \
-		.help = "What is logged" }
-#define FORMAT_ROW                                                 \
-	{ .key = "log.format",                                     \
-		.type = WB_OPT_ENUM,                               \
-		.offset = offsetof(struct wb_log_options, format), \
-		.def = "logfmt",                                   \
-		.choices = "logfmt|json",                          \
-		.help = "How a line of the log looks" }
-static const struct wb_option service_log_rows[] = { LEVEL_ROW("info"), FORMAT_ROW };
-static const struct wb_option publish_log_rows[] = { LEVEL_ROW("warn"), FORMAT_ROW };
-#undef STRUCT
-
 #define STRUCT struct wb_producer_config
 static const struct wb_option service_process_rows[] = {
 	ROW(WB_OPT_DURATION, linger_ms, "publish.linger.ms", "1", 0, 10 * SECOND,
@@ -149,7 +130,7 @@ static const struct wb_option_group service_groups[] = {
 	GROUP("Intake", service_intake_rows, SERVICE(intake)),
 	GROUP("Jobs", jobs_rows, SERVICE(jobs)),
 	GROUP("Process", service_process_rows, 0),
-	GROUP("Log", service_log_rows, SERVICE(log)),
+	GROUP("Log", wb_log_service_rows, SERVICE(log)),
 };
 
 const struct wb_option_table wb_producer_options = {
@@ -170,7 +151,7 @@ static const struct wb_option_group publish_groups[] = {
 	KAFKA_GROUP(PUBLISH(kafka)),
 	GROUP("Intake", publish_intake_rows, PUBLISH(intake)),
 	GROUP("Process", publish_process_rows, 0),
-	GROUP("Log", publish_log_rows, PUBLISH(log)),
+	GROUP("Log", wb_log_command_rows, PUBLISH(log)),
 };
 
 const struct wb_option_table wb_publish_options = {

@@ -6,6 +6,7 @@
 #define WB_PRODUCER_OPTIONS_H
 
 #include "common/base/json_scan.h"
+#include "common/base/log_options.h"
 #include "common/base/options.h"
 #include "common/kafka/options.h"
 
@@ -16,12 +17,6 @@
 struct wb_intake_options {
 	char *partition_key;        /* cosmos.partition.key: paths with commas between them; NULL: not looked at */
 	int64_t publish_timeout_ms; /* publish.timeout.ms */
-};
-
-/* What both programs say while they run. */
-struct wb_log_options {
-	int level;  /* enum wb_log_level */
-	int format; /* enum wb_log_format */
 };
 
 struct wb_http_options {

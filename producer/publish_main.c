@@ -314,8 +314,7 @@ int main(int argc, char **argv)
 			(void)complain(&p, EXIT_USAGE, "which FILE? - is standard input (--help tells more)");
 			break;
 		}
-		p.log = wb_log_new(
-			PROGRAM, 2, (enum wb_log_level)p.config.log.level, (enum wb_log_format)p.config.log.format);
+		p.log = wb_log_open(PROGRAM, &p.config.log);
 		code = run(&p);
 		wb_log_free(&p.log);
 		break;

@@ -127,8 +127,7 @@ int main(int argc, char **argv)
 		break;
 	case WB_OPTIONS_RUN:
 		s.lifecycle = wb_lifecycle_new();
-		s.log = wb_log_new(
-			PROGRAM, 2, (enum wb_log_level)s.config.log_level, (enum wb_log_format)s.config.log_format);
+		s.log = wb_log_open(PROGRAM, &s.config.log);
 		code = run(&s);
 		wb_log_free(&s.log);
 		wb_lifecycle_free(&s.lifecycle);

@@ -52,27 +52,15 @@ static const struct wb_option fault_rows[] = {
 		"fault rules as JSON, as POST /_sandbox/faults takes them"),
 };
 
-static const struct wb_option log_rows[] = {
-	{ .key = "log.level",
-		.type = WB_OPT_ENUM,
-		.offset = offsetof(struct wb_sandbox_config, log_level),
-		.def = "info",
-		.choices = "debug|info|warn|error",
-		.help = "what is logged" },
-	{ .key = "log.format",
-		.type = WB_OPT_ENUM,
-		.offset = offsetof(struct wb_sandbox_config, log_format),
-		.def = "logfmt",
-		.choices = "logfmt|json",
-		.help = "how a line of the log looks" },
-};
-
 #define GROUP(title_, rows_) { .title = (title_), .options = (rows_), .count = WB_ARRAY_LEN(rows_) }
 static const struct wb_option_group groups[] = {
 	GROUP("Kafka (librdkafka's mock cluster)", kafka_rows),
 	GROUP("Cosmos DB emulator", cosmos_rows),
 	GROUP("Faults", fault_rows),
-	GROUP("Log", log_rows),
+	{ .title = "Log",
+		.options = wb_log_service_rows,
+		.count = WB_LOG_OPTION_ROWS,
+		.base = offsetof(struct wb_sandbox_config, log) },
 };
 
 const struct wb_option_table wb_sandbox_options = {

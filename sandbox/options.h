@@ -5,6 +5,7 @@
 #ifndef WB_SANDBOX_OPTIONS_H
 #define WB_SANDBOX_OPTIONS_H
 
+#include "common/base/log_options.h"
 #include "common/base/options.h"
 
 struct wb_sandbox_config {
@@ -16,7 +17,7 @@ struct wb_sandbox_config {
 	int64_t store_max_bytes;
 	int64_t fault_latency_ms, fault_jitter_ms;
 	char *fault_rules;
-	int log_level, log_format;
+	struct wb_log_options log;
 };
 
 extern const struct wb_option_table wb_sandbox_options;

@@ -141,7 +141,7 @@ static void functions_are_asked_at_scrape_time(void **state)
 	a.value = 6;
 	assert_page(m,
 		"# HELP g G\n# TYPE g gauge\ng 6\n# HELP asked_total Asked\n# TYPE asked_total counter\nasked_total "
-	        "2\n");
+		"2\n");
 	wb_metrics_free(&m);
 }
 
