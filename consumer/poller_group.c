@@ -201,13 +201,37 @@ void wb_poller_end_all(struct wb_poller *p)
 	wb_poller_sweep_parked(p);
 }
 
+static rd_kafka_topic_partition_list_t *list_of_one(const struct wb_partition *part)
+{
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+
+	rd_kafka_topic_partition_list_add(list, part->assignment.topic, part->assignment.partition);
+	return list;
+}
+
+static bool resume(struct wb_poller *p, struct wb_partition *part)
+{
+	rd_kafka_topic_partition_list_t *list = list_of_one(part);
+
+	if (rd_kafka_resume_partitions(p->rk, list) == RD_KAFKA_RESP_ERR_NO_ERROR && !list->elems[0].err)
+		part->paused = false;
+	rd_kafka_topic_partition_list_destroy(list);
+	return !part->paused;
+}
+
 static void unassign(struct wb_poller *p)
 {
 	rd_kafka_topic_partition_list_t *list = p->change_list;
 
 	end_partitions(p, list);
-	for (int i = 0; i < list->cnt; i++)
+	for (int i = 0; i < list->cnt; i++) {
+		struct wb_partition *part = wb_poller_ours(p, list->elems[i].partition);
+
+		/* librdkafka keeps a partition paused when it goes, and it would still be so when it comes back. */
+		if (part && part->paused)
+			(void)resume(p, part);
 		remove_partition(p, list->elems[i].partition);
+	}
 	if (cooperative(p)) {
 		check(p, rd_kafka_incremental_unassign(p->rk, list), "unassigning");
 	} else if (rd_kafka_assign(p->rk, NULL)) {
@@ -305,14 +329,6 @@ void wb_poller_serve_change(struct wb_poller *p, int64_t now_ms)
 	}
 }
 
-static rd_kafka_topic_partition_list_t *list_of_one(const struct wb_partition *part)
-{
-	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-
-	rd_kafka_topic_partition_list_add(list, part->assignment.topic, part->assignment.partition);
-	return list;
-}
-
 /* librdkafka 2.0.2 throws away what it has fetched of a paused partition, and delivers again what it had when a
  * partition is resumed that was not paused (#4636): so each is paused and resumed in turn, never twice. */
 void wb_poller_pause(struct wb_poller *p, struct wb_partition *part)
@@ -338,17 +354,12 @@ void wb_poller_resume_due(struct wb_poller *p)
 
 	for (int32_t i = 0; i < p->partitions_max; i++) {
 		struct wb_partition *part = p->partitions[i];
-		rd_kafka_topic_partition_list_t *list;
 
 		if (!part || !part->paused || part->revoked || wb_offsets_gap(part->offsets) > limit / 2)
 			continue;
-		list = list_of_one(part);
-		if (rd_kafka_resume_partitions(p->rk, list) == RD_KAFKA_RESP_ERR_NO_ERROR && !list->elems[0].err) {
-			part->paused = false;
+		if (resume(p, part))
 			wb_log_info(p->settings.log, "partition resumed", WB_STR("topic", part->assignment.topic),
 				WB_INT("partition", i));
-		}
-		rd_kafka_topic_partition_list_destroy(list);
 	}
 }
 

@@ -424,6 +424,24 @@ def test_a_partition_at_its_gap_limit_pauses_alone(topics, make_sandbox, start):
     assert applied(sandbox) == 40_001
 
 
+@pytest.mark.timeout(180)
+def test_promise_3_a_partition_paused_when_it_went_is_read_when_it_comes_back(topics, make_sandbox, start):
+    sandbox = make_sandbox()
+    sandbox.post("/_sandbox/faults", json=[{"match": {"id_prefix": "stuck"}, "status": 449}])
+    settings = {"consumer.max.offset.gap": 200, "consumer.drain.timeout.ms": 1000}
+    documents = [{"id": f"stuck{i}", "pk": "p"} for i in range(60)] + make_documents(5_000)
+    topics.broker.publish(topics.writes, records(documents))
+    first = start("consumer", [topics.env, sandbox.target.env], settings)
+    wait_until(lambda: first.metric("writebehind_paused_partitions") == 8, 30, "all partitions to pause")
+    second = start("consumer", [topics.env, sandbox.target.env], settings)
+    wait_until(lambda: second.metric("writebehind_assigned_partitions") == 4, 30, "the second to have its share")
+    assert second.stop() == 0
+    wait_until(lambda: first.metric("writebehind_assigned_partitions") == 8, 30, "the first to have all again")
+    requests.delete(sandbox.info["cosmos"] + "/_sandbox/faults", timeout=10)
+    wait_committed(topics)
+    sandbox.target.assert_holds(documents)
+
+
 def test_what_is_wrong_with_the_configuration_is_said(topics, cosmos, start, tmp_path):
     from harness.paths import binary
     for change, words in [({"COSMOS_ENDPOINT": "ftp://x"}, "cosmos.endpoint"), ({"COSMOS_KEY": "no base64!"}, "key"),
