@@ -18,7 +18,13 @@ static rd_kafka_resp_err_t on_request(rd_kafka_t *rk, int fd, const char *broker
 {
 	struct wb_poller *p = arg;
 
-	(void)rk, (void)fd, (void)broker, (void)id, (void)version, (void)correlation, (void)size;
+	(void)rk;
+	(void)fd;
+	(void)broker;
+	(void)id;
+	(void)version;
+	(void)correlation;
+	(void)size;
 	if (key == JOIN_GROUP)
 		atomic_store(&p->joining, true);
 	return RD_KAFKA_RESP_ERR_NO_ERROR;
@@ -29,7 +35,15 @@ static rd_kafka_resp_err_t on_response(rd_kafka_t *rk, int fd, const char *broke
 {
 	struct wb_poller *p = arg;
 
-	(void)rk, (void)fd, (void)broker, (void)id, (void)version, (void)correlation, (void)size, (void)rtt, (void)err;
+	(void)rk;
+	(void)fd;
+	(void)broker;
+	(void)id;
+	(void)version;
+	(void)correlation;
+	(void)size;
+	(void)rtt;
+	(void)err;
 	if (key == SYNC_GROUP)
 		atomic_store(&p->joining, false);
 	return RD_KAFKA_RESP_ERR_NO_ERROR;
@@ -40,7 +54,9 @@ static rd_kafka_resp_err_t on_new(
 {
 	rd_kafka_resp_err_t err = rd_kafka_interceptor_add_on_request_sent(rk, NAME, on_request, arg);
 
-	(void)conf, (void)error, (void)error_size;
+	(void)conf;
+	(void)error;
+	(void)error_size;
 	return err ? err : rd_kafka_interceptor_add_on_response_received(rk, NAME, on_response, arg);
 }
 
