@@ -63,7 +63,7 @@ static const struct wb_option cosmos_rows[] = {
 		.min = 0,
 		.max = 600000,
 		.help = "how long a request may take; below kafka.session.timeout.ms, or 0: four fifths of that, at "
-	                "most 30s" },
+			"most 30s" },
 	{ .key = "cosmos.connect.timeout.ms",
 		.type = WB_OPT_DURATION,
 		.offset = COSMOS(connect_timeout_ms),
@@ -88,7 +88,7 @@ static const struct wb_option consumer_rows[] = {
 		.min = 1,
 		.max = 100000000,
 		.help = "records of a partition from the first unfinished to the last read; at the limit it is paused "
-	                "alone" },
+			"alone" },
 	{ .key = "consumer.drain.timeout.ms",
 		.type = WB_OPT_DURATION,
 		.offset = AT(drain_timeout_ms),
@@ -196,7 +196,7 @@ static enum wb_err read_account(struct wb_cosmos_options *c, struct wb_error *e)
 		if (c->endpoint || c->key_text)
 			return wb_error_set(e, WB_EINVAL,
 				"cosmos.connection.string stands instead of cosmos.endpoint and cosmos.key: set one or "
-			        "the other");
+				"the other");
 		key = connection_part(c->connection_string, "AccountKey");
 		if (!endpoint.data || !key.data)
 			return wb_error_set(

@@ -110,8 +110,8 @@ static void check(struct wb_poller *p, rd_kafka_error_t *error, const char *what
 {
 	if (!error)
 		return;
-	wb_log_warn(
-		p->settings.log, "Kafka consumer error", WB_STR("doing", what), WB_STR("text", rd_kafka_error_string(error)));
+	wb_log_warn(p->settings.log, "Kafka consumer error", WB_STR("doing", what),
+		WB_STR("text", rd_kafka_error_string(error)));
 	rd_kafka_error_destroy(error);
 }
 

@@ -34,7 +34,7 @@ struct wb_request {
 };
 
 struct wb_reply {
-	int status;		     /* 0: no reply; error says why */
+	int status;       /* 0: no reply; error says why */
 	int substatus;
 	int64_t retry_after_ms;         /* -1: not given */
 	double request_charge;
