@@ -51,7 +51,7 @@ static const struct wb_option http_rows[] = {
 	ROW(WB_OPT_DURATION, idle_timeout_ms, "http.idle.timeout.ms", "60s", SECOND, 3600 * SECOND,
 		"A connection that says nothing for that long is closed"),
 	ROW(WB_OPT_BYTES, max_body_bytes, "http.max.body.bytes", "64MiB", KIB, 2048 * MIB,
-		"The largest body of a request, after decompression; above it 413"),
+		"The largest body of a request; above it 413"),
 	ROW(WB_OPT_INT, max_operations, "http.max.operations", "100000", 1, 10000000,
 		"The most writes of a request; above it 413"),
 	ROW(WB_OPT_INT, max_requests, "http.max.requests", "1000", 1, 100000,
