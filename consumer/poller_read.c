@@ -84,10 +84,9 @@ static void route(struct wb_poller *p, struct wb_write *w, struct wb_target *t, 
 	wb_list_push(&p->to_worker[w->range->worker], &w->link);
 }
 
-/* parked: it waited for its container, which is known now. */
-static void decode(struct wb_poller *p, struct wb_write *w, bool parked)
+/* count: of its headers, in p->headers. parked: it waited for its container, which is known now. */
+static void decode(struct wb_poller *p, struct wb_write *w, size_t count, bool parked)
 {
-	size_t count = read_headers(p, w->message);
 	struct wb_decode_target target;
 	struct wb_record_meta meta;
 	struct wb_error why = { "" };
@@ -119,7 +118,7 @@ bool wb_poller_unpark(struct wb_poller *p)
 		t->parked = (struct wb_list){ 0 };
 		any = true;
 		while ((w = wb_write_of(wb_list_pop(&parked))))
-			decode(p, w, true);
+			decode(p, w, read_headers(p, w->message), true);
 	}
 	return any;
 }
@@ -145,10 +144,21 @@ static struct wb_slice bytes(const void *data, size_t len)
 	return wb_slice(data, data ? len : 0);
 }
 
+/* Memory of the first count of p->headers: in the record, and once more, as librdkafka copies what is looked at. */
+static size_t headers_bytes(const struct wb_poller *p, size_t count)
+{
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < count; i++)
+		bytes += 2 * (p->headers[i].name.len + p->headers[i].value.len);
+	return bytes;
+}
+
 static void take_record(struct wb_poller *p, struct wb_partition *part, rd_kafka_message_t *message)
 {
 	rd_kafka_timestamp_type_t type;
 	struct wb_write *w = wb_write_new();
+	size_t headers = read_headers(p, message);
 
 	part->last = message->offset;
 	wb_offsets_delivered(part->offsets, message->offset);
@@ -161,11 +171,11 @@ static void take_record(struct wb_poller *p, struct wb_partition *part, rd_kafka
 	w->message = message;
 	w->key = bytes(message->key, message->key_len);
 	w->value = bytes(message->payload, message->len);
-	w->held_bytes = message->key_len + message->len;
+	w->held_bytes = message->key_len + message->len + headers_bytes(p, headers);
 	atomic_fetch_add(&p->held_bytes, (long long)(w->held_bytes + WB_WRITE_OVERHEAD_BYTES));
 	wb_counter_add(p->metrics.records, 1);
-	wb_counter_add(p->metrics.bytes, (double)w->held_bytes);
-	decode(p, w, false);
+	wb_counter_add(p->metrics.bytes, (double)(message->key_len + message->len));
+	decode(p, w, headers, false);
 	if (wb_offsets_gap(part->offsets) >= (size_t)p->settings.options->max_offset_gap)
 		wb_poller_pause(p, part);
 }

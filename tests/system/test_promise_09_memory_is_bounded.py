@@ -33,3 +33,18 @@ def test_promise_9_a_backlog_during_an_outage_does_not_grow_memory(kafka, topics
     peak = resident_peak(consumer)
     assert max(held, peak) < 64 * MIB + 96 * MIB, f"{held / MIB:.0f} MiB in the outage, {peak / MIB:.0f} MiB in all"
     assert kafka.end_offsets(topics.dead_letters) == {p: (0, 0) for p in range(8)}
+
+
+@pytest.mark.timeout(120)
+def test_promise_9_reading_stops_for_what_is_in_headers_too(kafka, topics, private_cosmos_server, start):
+    """200 MB wait in Kafka, nearly all of it in headers, while Cosmos DB takes nothing."""
+    target = private_cosmos_server.create_container()
+    fill = [("fill", b"x" * 500_000)]
+    consumer = start("consumer", [topics.env, target.env, {"MEMORY_BUDGET_BYTES": "32MiB"}])
+    private_cosmos_server.fail_with(503)
+    kafka.publish(topics.writes, ((f"d{i}", f'{{"id":"d{i}","pk":"p"}}', fill) for i in range(400)))
+    wait_until(lambda: consumer.metric("writebehind_held_bytes") > 16 * MIB, 30, "the budget to be used")
+    time.sleep(2)
+    assert consumer.metric("writebehind_pending_writes") < 40, "reading goes on beyond the budget"
+    private_cosmos_server.fail_with(0)
+    wait_until(lambda: consumer.metric("writebehind_outcomes_total", outcome="written") >= 400, 60, "all to be written")
