@@ -7,6 +7,8 @@
 #include <stdlib.h>
 
 #define SAY_AGAIN_MS 60000
+/* Shorter ones are worth a line only when none was said for a minute: one poison write makes a row of them. */
+#define BLIP_MS 1000
 
 struct wb_outage {
 	struct wb_health *health;
@@ -18,12 +20,14 @@ struct wb_outage {
 	int64_t since_ms;
 	int64_t counted_ms; /* up to here in seconds */
 	int64_t said_ms;
+	bool said; /* of this outage */
 };
 
 struct wb_outage *wb_outage_new(struct wb_health *health, struct wb_metrics *metrics, struct wb_log *log)
 {
 	struct wb_outage *o = wb_xcalloc(1, sizeof *o);
 
+	o->said_ms = INT64_MIN / 2;
 	o->health = health;
 	o->log = log;
 	o->seconds = wb_metrics_counter(metrics, "writebehind_cosmos_outage_seconds_total",
@@ -55,16 +59,17 @@ void wb_outage_note(struct wb_outage *o, bool *counted, const char *why)
 
 	wb_mutex_lock(&o->lock);
 	if (!*counted && o->ranges++ == 0) {
-		o->since_ms = o->counted_ms = o->said_ms = now_ms;
+		o->since_ms = o->counted_ms = now_ms;
+		o->said = false;
 		wb_health_set(o->health, "cosmos", false, why);
-		wb_log_warn(o->log, "Cosmos DB does not take requests; writes wait", WB_STR("why", why));
 	}
 	*counted = true;
 	count_seconds(o, now_ms);
-	if (now_ms - o->said_ms >= SAY_AGAIN_MS) {
+	if (now_ms - o->said_ms >= SAY_AGAIN_MS || (!o->said && now_ms - o->since_ms >= BLIP_MS)) {
+		o->said = true;
 		o->said_ms = now_ms;
 		wb_health_set(o->health, "cosmos", false, why);
-		wb_log_warn(o->log, "Cosmos DB still does not take requests", WB_STR("why", why),
+		wb_log_warn(o->log, "Cosmos DB does not take requests; writes wait", WB_STR("why", why),
 			WB_INT("ranges", o->ranges), WB_INT("seconds", (now_ms - o->since_ms) / 1000));
 	}
 	wb_mutex_unlock(&o->lock);
@@ -82,7 +87,8 @@ void wb_outage_over(struct wb_outage *o, bool *counted)
 	*counted = false;
 	if (--o->ranges == 0) {
 		wb_health_set(o->health, "cosmos", true, "");
-		wb_log_info(o->log, "Cosmos DB takes requests again", WB_INT("ms", now_ms - o->since_ms));
+		if (o->said)
+			wb_log_info(o->log, "Cosmos DB takes requests again", WB_INT("ms", now_ms - o->since_ms));
 	}
 	wb_mutex_unlock(&o->lock);
 }
