@@ -310,8 +310,12 @@ void wb_publisher_stop(struct wb_publisher *p)
 	wb_mutex_unlock(&p->lock);
 	wb_thread_join(p->thread);
 	wb_mutex_lock(&p->lock);
-	while (expire_one(p, 0, true))
-		;
+	/* What is being sent this moment is ended as soon as its sender, who never waits, lets go of it. */
+	while (!TAILQ_EMPTY(&p->active)) {
+		if (expire_one(p, 0, true))
+			continue;
+		(void)wb_cond_wait_until(&p->wake, &p->lock, wb_clock_mono_ms() + RETRY_MS);
+	}
 	wb_mutex_unlock(&p->lock);
 }
 

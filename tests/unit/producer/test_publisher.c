@@ -1,6 +1,7 @@
 #include "producer/publisher.h"
 
 #include "common/base/mem.h"
+#include "common/base/thread.h"
 #include "common/contract/result.h"
 
 #include <setjmp.h>
@@ -30,7 +31,16 @@ struct wb_kafka_producer {
 	atomic_size_t room;
 	enum wb_err refusal; /* what send says to the record with this value, if not WB_OK */
 	const char *refused_value;
+	atomic_bool hold; /* send does not return while it is set */
+	atomic_bool held; /* a send has come */
 };
+
+static void pause_ms(long ms)
+{
+	const struct timespec pause = { .tv_nsec = ms * 1000 * 1000 };
+
+	(void)nanosleep(&pause, NULL); /* woken early is fine */
+}
 
 static void copy(char *to, size_t size, struct wb_slice from)
 {
@@ -52,6 +62,9 @@ enum wb_err wb_kafka_producer_send(
 
 	if (p->refused_value && wb_slice_eq_cstr(record->value, p->refused_value))
 		return p->refusal;
+	atomic_store(&p->held, true);
+	while (atomic_load(&p->hold))
+		pause_ms(1);
 	if (atomic_load(&p->room) == 0)
 		return WB_EFULL;
 	atomic_fetch_sub(&p->room, 1);
@@ -340,6 +353,43 @@ static void stopping_answers_what_is_in_flight(void **state)
 	wb_metrics_free(&b.metrics);
 }
 
+static void *submit_two(void *arg)
+{
+	submit(arg, 2);
+	return NULL;
+}
+
+static void *stop_it(void *arg)
+{
+	wb_publisher_stop(arg);
+	return NULL;
+}
+
+/* Its sender is somewhere between Kafka's queue, which is full, and the waiting line. */
+static void stopping_waits_for_a_job_that_is_being_sent_and_answers_it(void **state)
+{
+	pthread_t submitter, stopper;
+	struct bench b;
+
+	(void)state;
+	begin(&b, 60000);
+	atomic_store(&b.kafka.room, 0);
+	atomic_store(&b.kafka.hold, true);
+	submitter = wb_thread_start("submitter", submit_two, &b);
+	while (!atomic_load(&b.kafka.held))
+		pause_ms(1);
+	stopper = wb_thread_start("stopper", stop_it, b.publisher);
+	pause_ms(50); /* enough for a stop that does not wait to be through */
+	atomic_store(&b.kafka.hold, false);
+	wb_thread_join(submitter);
+	wb_thread_join(stopper);
+	assert_int_equal(atomic_load(&b.answer.times), 1);
+	assert_int_equal(b.answer.err, WB_ECLOSED);
+	assert_int_equal(wb_publisher_in_flight(b.publisher), 0);
+	wb_publisher_free(&b.publisher);
+	wb_metrics_free(&b.metrics);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -352,6 +402,7 @@ int main(void)
 		cmocka_unit_test(a_job_out_of_time_is_answered_once_and_never_accepted),
 		cmocka_unit_test(a_job_out_of_time_in_the_waiting_line_sends_nothing_more),
 		cmocka_unit_test(stopping_answers_what_is_in_flight),
+		cmocka_unit_test(stopping_waits_for_a_job_that_is_being_sent_and_answers_it),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
