@@ -1,5 +1,6 @@
 #include "producer/request_internal.h"
 
+#include "common/base/utf8.h"
 #include "common/cosmos/document.h"
 
 #include <stdarg.h>
@@ -119,10 +120,11 @@ bool wb_request_name_valid(struct wb_slice name)
 {
 	if (name.len == 0 || name.len > WB_NAME_LEN_MAX || name.data[name.len - 1] == ' ')
 		return false;
-	for (size_t i = 0; i < name.len; i++) {
+	for (size_t i = 0, n; i < name.len; i += n) {
 		unsigned char c = (unsigned char)name.data[i];
 
-		if (c < 0x20 || c == 0x7f || c == '/' || c == '\\' || c == '?' || c == '#')
+		n = wb_utf8_char_len(name.data + i, name.len - i);
+		if (n == 0 || c < 0x20 || c == 0x7f || c == '/' || c == '\\' || c == '?' || c == '#')
 			return false;
 	}
 	return true;

@@ -44,8 +44,8 @@ bool wb_request_format(struct wb_slice content_type, enum wb_body_format *ret) W
 /* Reads ?op=. False, with *ret filled, for a word that is no operation or one that is not taken. */
 bool wb_request_op(struct wb_slice word, enum wb_op *ret_op, struct wb_request_error *ret) WB_MUST_USE;
 
-/* Whether a name can be a database's or a container's: 1 to 255 bytes, none of / \ ? #, no control bytes, no space
- * at the end (the rules of Cosmos DB's resource names). */
+/* Whether a name can be a database's or a container's: 1 to 255 bytes of UTF-8, none of / \ ? #, no control bytes,
+ * no space at the end (the rules of Cosmos DB's resource names). */
 bool wb_request_name_valid(struct wb_slice name) WB_MUST_USE;
 
 /* Fills batch (empty, from wb_batch_init with max_operations). True when every write may be published; else *ret says

@@ -446,6 +446,9 @@ static void names_of_databases_and_containers(void **state)
 	assert_false(wb_request_name_valid(wb_slice_cstr("a?")));
 	assert_false(wb_request_name_valid(wb_slice_cstr("#a")));
 	assert_false(wb_request_name_valid(wb_slice_cstr("a\nb")));
+	/* A header that is no UTF-8 would make a dead letter of every write. */
+	assert_false(wb_request_name_valid(wb_slice_cstr("a\xff")));
+	assert_false(wb_request_name_valid(wb_slice_cstr("\xc3")));
 }
 
 int main(void)
