@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 enum {
-	HEADERS_MAX = 64,          /* more are left out of what is handed on */
+	FIRST_HEADERS = 64,
 	REFRESH_MS = 30000,        /* how often new partitions are looked for */
 	REFRESH_TIMEOUT_MS = 1000,
 	STEP_MS = 1000,            /* one question to the cluster, of several within a deadline */
@@ -30,6 +30,8 @@ struct wb_kafka_reader {
 	int64_t since_ms;
 	struct partition *partitions;
 	int32_t count;
+	struct wb_header *headers; /* of the record at hand */
+	size_t headers_max;
 	int64_t refresh_at_ms;
 	rd_kafka_resp_err_t fatal; /* an error that does not pass by itself */
 };
@@ -192,6 +194,8 @@ struct wb_kafka_reader *wb_kafka_reader_new(const struct wb_kafka_options *optio
 	r->context.log = log;
 	r->topic = wb_xstrdup(topic);
 	r->since_ms = since_ms;
+	r->headers_max = FIRST_HEADERS;
+	r->headers = wb_xcalloc(r->headers_max, sizeof *r->headers);
 	r->rk = client_new(r, options, client_id, e);
 	r->asker = r->rk ? client_new(r, options, client_id, e) : NULL;
 	if (!r->asker) {
@@ -227,23 +231,35 @@ void wb_kafka_reader_free(struct wb_kafka_reader **reader)
 	if (r->asker)
 		rd_kafka_destroy(r->asker);
 	free(r->partitions);
+	free(r->headers);
 	free(r->topic);
 	free(r);
 	*reader = NULL;
 }
 
+/* Fills r->headers; returns how many there are. All of them: ours stand behind the original's. */
+static size_t read_headers(struct wb_kafka_reader *r, const rd_kafka_message_t *m)
+{
+	size_t count = wb_kafka_message_headers(m, r->headers, r->headers_max);
+
+	if (count <= r->headers_max)
+		return count;
+	r->headers_max = count;
+	r->headers = wb_xrealloc(r->headers, count * sizeof *r->headers);
+	return wb_kafka_message_headers(m, r->headers, count);
+}
+
 static void hand_on(struct wb_kafka_reader *r, const rd_kafka_message_t *m, wb_kafka_record_fn fn, void *arg)
 {
-	struct wb_header headers[HEADERS_MAX];
-	size_t count = wb_kafka_message_headers(m, headers, HEADERS_MAX);
+	size_t count = read_headers(r, m);
 	rd_kafka_timestamp_type_t type;
 	const struct wb_kafka_record record = {
 		.topic = r->topic,
 		.partition = m->partition,
 		.key = wb_slice(m->key, m->key ? m->key_len : 0),
 		.value = wb_slice(m->payload, m->payload ? m->len : 0),
-		.headers = headers,
-		.header_count = count < HEADERS_MAX ? count : HEADERS_MAX,
+		.headers = r->headers,
+		.header_count = count,
 		.timestamp_ms = rd_kafka_message_timestamp(m, &type),
 		.offset = m->offset,
 	};

@@ -198,6 +198,35 @@ static void an_outage_is_waited_out(void **state)
 	assert_string_equal(f->seen.data, "0/0 a;");
 }
 
+static void on_many_headers(void *arg, const struct wb_kafka_record *r)
+{
+	*(size_t *)arg = r->header_count;
+	assert_true(wb_slice_eq_cstr(r->headers[0].name, "original"));
+	assert_true(wb_slice_eq_cstr(r->headers[r->header_count - 1].name, "last"));
+}
+
+/* What the consumer says about a dead letter stands behind the original's headers, however many those are. */
+static void a_record_may_have_any_number_of_headers(void **state)
+{
+	enum { MANY = 300 };
+	struct fixture *f = *state;
+	struct wb_header headers[MANY];
+	const struct wb_kafka_record r = {
+		.topic = "letters", .value = LIT("v"), .headers = headers, .header_count = MANY
+	};
+	enum wb_err err = WB_OK;
+	struct wb_error e = { "" };
+	size_t seen = 0;
+
+	for (size_t i = 0; i < MANY; i++)
+		headers[i] = (struct wb_header){ i + 1 < MANY ? LIT("original") : LIT("last"), LIT("x") };
+	assert_int_equal(wb_kafka_producer_send(f->producer, &r, ignore_ack, NULL), WB_OK);
+	assert_int_equal(wb_kafka_producer_flush(f->producer, WAIT_MS), WB_OK);
+	open_reader(f, 0);
+	assert_int_equal(wb_kafka_reader_poll(f->reader, 1, WAIT_MS, on_many_headers, &seen, &err, &e), 1);
+	assert_int_equal(seen, MANY);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -208,6 +237,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(since_skips_what_is_older, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_cluster_that_does_not_answer_is_told, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_outage_is_waited_out, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_record_may_have_any_number_of_headers, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
