@@ -19,6 +19,7 @@ enum {
 	WATCH_TIMEOUT_MS = 1000,
 	REPLACE_RETRY_MS = 1000,
 	QUEUE_RECORDS_MAX = 10000000,
+	QUEUE_RECORD_BYTES = 512, /* what librdkafka keeps of a record of a few bytes with two headers */
 };
 
 /* One librdkafka client. It is destroyed when replaced and no thread uses it any more. */
@@ -303,6 +304,14 @@ static bool raise_message_limit(struct wb_kafka_producer *p, int64_t at_least, s
 	return true;
 }
 
+/* librdkafka counts keys and values towards queue_bytes, not what it adds to each record. */
+static int64_t records_max(int64_t queue_bytes)
+{
+	int64_t records = queue_bytes / QUEUE_RECORD_BYTES;
+
+	return records < 1 ? 1 : records > QUEUE_RECORDS_MAX ? QUEUE_RECORDS_MAX : records;
+}
+
 static rd_kafka_conf_t *conf_new(struct wb_kafka_producer *p, const struct wb_kafka_options *options,
 	const struct wb_kafka_producer_settings *settings, struct wb_error *e)
 {
@@ -322,7 +331,7 @@ static rd_kafka_conf_t *conf_new(struct wb_kafka_producer *p, const struct wb_ka
 	(void)snprintf(linger, sizeof linger, "%lld", (long long)settings->linger_ms);
 	(void)snprintf(timeout, sizeof timeout, "%lld", (long long)settings->delivery_timeout_ms);
 	(void)snprintf(kbytes, sizeof kbytes, "%lld", (long long)((settings->queue_bytes + 1023) / 1024));
-	(void)snprintf(records, sizeof records, "%d", QUEUE_RECORDS_MAX);
+	(void)snprintf(records, sizeof records, "%lld", (long long)records_max(settings->queue_bytes));
 	return wb_kafka_conf_new(options, role, settings->client_id, &p->context, e);
 }
 

@@ -24,7 +24,7 @@ struct wb_kafka_producer_settings {
 	const char *client_id;
 	int64_t linger_ms;
 	int64_t delivery_timeout_ms;   /* message.timeout.ms: after it a record's callback says WB_ETIMEDOUT */
-	int64_t queue_bytes;
+	int64_t queue_bytes;           /* of keys and values, or 512 bytes a record where they are smaller */
 	const char *compression;       /* "none", "zstd", "lz4" … ; NULL: the user's or librdkafka's default */
 	int64_t message_max_bytes;     /* the client takes at least this, whatever message.max.bytes says; 0: 3 MB */
 };

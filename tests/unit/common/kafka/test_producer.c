@@ -187,6 +187,31 @@ static void a_full_queue_takes_nothing(void **state)
 	mock_stop(&m);
 }
 
+/* A record of a few bytes takes some hundred in memory. */
+static void a_queue_of_tiny_records_is_bounded_too(void **state)
+{
+	struct wb_kafka_record r = record(LIT("k"), LIT("v"));
+	struct wb_kafka_producer *p;
+	struct acks acks;
+	struct mock m;
+	int taken = 0;
+	enum wb_err err;
+
+	(void)state;
+	mock_start(&m, 1);
+	mock_topic(&m, "writes", 1);
+	rd_kafka_mock_broker_set_down(m.cluster, 1);
+	acks_init(&acks);
+	p = producer_new(&m, 0, 10 * WAIT_MS);
+	while ((err = wb_kafka_producer_send(p, &r, on_ack, &acks)) == WB_OK)
+		assert_true(++taken <= (1 << 20) / 400);
+	assert_int_equal(err, WB_EFULL);
+	wb_kafka_producer_free(&p, 0);
+	assert_int_equal(acks.count, taken);
+	acks_release(&acks);
+	mock_stop(&m);
+}
+
 static void an_outage_longer_than_the_timeout_fails_records(void **state)
 {
 	struct wb_kafka_record r = record(LIT("k"), LIT("v"));
@@ -406,6 +431,7 @@ int main(void)
 		cmocka_unit_test(keys_go_where_java_puts_them),
 		cmocka_unit_test(flush_does_not_linger),
 		cmocka_unit_test(a_full_queue_takes_nothing),
+		cmocka_unit_test(a_queue_of_tiny_records_is_bounded_too),
 		cmocka_unit_test(an_outage_longer_than_the_timeout_fails_records),
 		cmocka_unit_test(a_record_above_the_limit_is_refused_at_once),
 		cmocka_unit_test(a_brokers_refusal_is_told),
