@@ -9,6 +9,8 @@
 
 #define COMMITTED_WAIT_MS    1000
 #define FINAL_COMMIT_WAIT_MS 5000
+/* A worker may send once more while it is told to stop. */
+#define END_MARGIN_MS 500
 /* Where a group has no offset yet. */
 #define EARLIEST (-1)
 
@@ -296,13 +298,17 @@ static bool drained(const struct wb_poller *p)
 
 static void serve_drain(struct wb_poller *p, int64_t now_ms)
 {
-	bool done = drained(p);
-
-	if (!done && now_ms < p->change_deadline_ms)
-		return;
-	if (!done) {
-		wb_log_warn(p->settings.log, "revoked partitions did not drain in time; the rest is handed back");
-		end_partitions(p, p->change_list);
+	if (!drained(p)) {
+		if (now_ms < p->change_deadline_ms)
+			return;
+		if (p->change == WB_CHANGE_DRAIN) {
+			wb_log_warn(p->settings.log, "revoked partitions did not drain in time; the rest is handed back");
+			end_partitions(p, p->change_list);
+			/* A request under way could take effect after the next owner's writes: it has its end first. */
+			p->change = WB_CHANGE_END;
+			p->change_deadline_ms = now_ms + p->settings.options->cosmos.request_timeout_ms + END_MARGIN_MS;
+			return;
+		}
 	}
 	if (p->commit_in_flight)
 		return; /* its answer first, so that ours is not mistaken for it */
@@ -322,7 +328,7 @@ void wb_poller_serve_change(struct wb_poller *p, int64_t now_ms)
 	if (rd_kafka_assignment_lost(p->rk)) {
 		wb_log_warn(p->settings.log, "partitions lost while they were being given back");
 		unassign(p);
-	} else if (p->change == WB_CHANGE_DRAIN) {
+	} else if (p->change == WB_CHANGE_DRAIN || p->change == WB_CHANGE_END) {
 		serve_drain(p, now_ms);
 	} else if (p->final_committed || now_ms >= p->change_deadline_ms) {
 		unassign(p);

@@ -45,8 +45,9 @@ struct wb_target {
 	struct wb_list parked;
 };
 
-/* What the group has asked for and we have not answered yet. */
-enum wb_change { WB_CHANGE_NONE, WB_CHANGE_ASSIGN, WB_CHANGE_DRAIN, WB_CHANGE_COMMIT };
+/* What the group has asked for and we have not answered yet: an assignment, or a revocation, which is drained, then ended
+ * if that took too long (what is in flight is waited for, nothing more is sent), then committed. */
+enum wb_change { WB_CHANGE_NONE, WB_CHANGE_ASSIGN, WB_CHANGE_DRAIN, WB_CHANGE_END, WB_CHANGE_COMMIT };
 
 struct wb_poller_metrics {
 	struct wb_counter *records, *bytes, *commits, *commit_failures, *assignments, *handed_back, *redelivered;
