@@ -344,6 +344,11 @@ static enum wb_err judge_retention(struct check *c, const struct topic *results,
 	if (!writes->described || results->retention_ms < 0 ||
 		(writes->retention_ms >= 0 && results->retention_ms >= writes->retention_ms))
 		return WB_OK;
+	if (writes->retention_ms < 0)
+		return wb_error_set(c->e, WB_EINVAL,
+			"topic %s (%s) has retention.ms=%lld; it needs -1 (unlimited), as topic %s has, since a job "
+			"is known for as long as its writes may wait",
+			results->name, results->key, (long long)results->retention_ms, writes->name);
 	return wb_error_set(c->e, WB_EINVAL,
 		"topic %s (%s) has retention.ms=%lld; it needs at least the %lld of topic %s, since a job is "
 		"known for as long as its writes may wait",
