@@ -11,7 +11,7 @@
 #define JOB_CHARS     8 /* enough to tell jobs apart; --json has the whole id */
 #define CELL_MAX      256
 #define COLUMNS       8
-#define ROW_BYTES_MAX (8u << 20) /* more than the headers of a letter make, however they are escaped */
+#define ROW_BYTES_MAX (32u << 20) /* headers of 4 MB, which any client may write, escaped at their worst */
 #define REASONS_MAX   (WB_REASON_SERVER_ERROR + 1)
 
 static const char *const titles[COLUMNS] = { "LETTER", "DIED", "REASON", "STATUS", "ID", "JOB/SEQ", "ORIGIN", "BYTES" };

@@ -43,7 +43,7 @@ static int run(const struct wb_deadletter_config *c, const char *const *words, s
 	} else {
 		code = complain(EXIT_USAGE, "say ls, or show PARTITION/OFFSET; --help tells more");
 	}
-	if (fflush(stdout) != 0 && code == EXIT_FOUND)
+	if ((fflush(stdout) != 0 || ferror(stdout)) && code == EXIT_FOUND)
 		code = complain(EXIT_KAFKA, "cannot write the output");
 	wb_log_free(&log);
 	return code;

@@ -63,8 +63,7 @@ const struct wb_option_table wb_deadletter_option_table = {
 	.epilogue =
 		"Commands:\n"
 		"  ls                      a table of letters, the newest last, and how many there are of each reason\n"
-		"  show PARTITION/OFFSET   one letter: why, where from, its headers, its key and the original "
-		"document\n"
+		"  show PARTITION/OFFSET   one letter: why, where from, its headers, its key and the document\n"
 		"\n"
 		"Examples:\n"
 		"  writebehind-deadletter ls --since 2h --reason too-large\n"

@@ -1,9 +1,11 @@
 """writebehind-deadletter on a real Kafka: what a person at 3 a.m. sees of a dead letter."""
 
 import json
+import subprocess
 
+from harness.paths import binary
 from harness.process import wait_until
-from harness.programs import run
+from harness.programs import environment, run
 
 POISON = [
     (b"k1", b"this is not JSON", "invalid-json"),
@@ -61,6 +63,24 @@ def test_filters_and_exit_codes(kafka, topics, cosmos, start):
     assert missing.returncode == 1 and "0/999999" in missing.stderr
     for words in (["show", "x"], ["list"], ["ls", "--reason", "sad"], ["ls", "--limit", "0"], ["show"]):
         assert run("deadletter", *words, env=topics.env, check=False).returncode == 2, words
+
+
+def test_a_list_that_could_not_be_written_is_no_success(kafka, topics):
+    kafka.publish(topics.dead_letters, [(None, None, [("wb-error-message", b"m" * 1000)])] * 100)
+    with open("/dev/full", "w", encoding="ascii") as full:
+        done = subprocess.run([binary("deadletter"), "ls", "--json"], env=environment(topics.env), text=True, stdout=full,
+                              stderr=subprocess.PIPE, timeout=60, check=False)
+    assert done.returncode == 3 and "cannot write the output" in done.stderr
+
+
+def test_a_letter_with_many_headers_keeps_its_reason(kafka, topics, cosmos, start):
+    headers = [(f"h{i}", b"v") for i in range(200)]
+    kafka.publish(topics.writes, [(b"k", b"not JSON", headers)])
+    start("consumer", [topics.env, cosmos.env])
+    letter, = wait_until(lambda: letters(topics), 30, "the dead letter", every_s=0.3)
+    assert letter["reason"] == "invalid-json"
+    shown = run("deadletter", "show", letter["letter"], env=topics.env).stdout
+    assert all(f"h{i} " in shown for i in range(200))
 
 
 def test_kafka_away_is_its_own_exit_code(topics):

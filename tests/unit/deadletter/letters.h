@@ -29,7 +29,7 @@ static inline void letters_ignore_ack(void *arg, const struct wb_kafka_ack *ack)
 static inline void letters_start(struct letters *l)
 {
 	const struct wb_kafka_producer_settings settings = {
-		.client_id = "test", .delivery_timeout_ms = LETTERS_WAIT_MS, .queue_bytes = 1 << 20
+		.client_id = "test", .delivery_timeout_ms = LETTERS_WAIT_MS, .queue_bytes = 16 << 20
 	};
 
 	*l = (struct letters){ .output = NULL };

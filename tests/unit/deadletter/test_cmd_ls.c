@@ -150,6 +150,36 @@ static void a_cluster_that_cannot_be_read_is_told(void **state)
 	assert_int_equal(topic.output_len, 0);
 }
 
+/* Whatever stands in a letter's headers, it is listed. */
+static void a_letter_with_large_headers_is_listed_too(void **state)
+{
+	static char message[2000000];
+	const struct wb_header headers[] = {
+		{ LIT("wb-error-reason"), LIT("conflict") },
+		{ LIT("wb-error-message"), wb_slice(message, sizeof message) },
+	};
+	struct letters own;
+	struct wb_deadletter_config config;
+	struct wb_error e = { "" };
+	uint64_t found = 0;
+	FILE *out;
+
+	(void)state;
+	memset(message, 1, sizeof message);
+	letters_start(&own);
+	letters_put(&own, 0, 1, headers, WB_ARRAY_LEN(headers), LIT("{}"));
+	letters_put(&own, 0, 2, NULL, 0, (struct wb_slice){ NULL, 0 });
+	config = own.config;
+	config.json = true;
+	out = letters_output(&own);
+	assert_int_equal(wb_cmd_ls(&config, NULL, out, &found, &e), WB_OK);
+	assert_int_equal(fclose(out), 0);
+	assert_int_equal(found, 2);
+	assert_memory_equal(own.output, "{\"letter\":\"0/0\"", 15);
+	assert_non_null(strstr(own.output, "\n{\"letter\":\"0/1\""));
+	letters_stop(&own);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -159,6 +189,7 @@ int main(void)
 		cmocka_unit_test(the_limit_keeps_the_newest_and_the_counts_of_all),
 		cmocka_unit_test(json_is_one_object_a_line),
 		cmocka_unit_test(a_cluster_that_cannot_be_read_is_told),
+		cmocka_unit_test(a_letter_with_large_headers_is_listed_too),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }
