@@ -39,6 +39,7 @@ struct publish {
 	char job[WB_JOB_ID_SIZE];
 	int fd;
 	bool show;                 /* progress, on a terminal */
+	bool accepted;             /* the job */
 	int64_t start_ms, shown_ms;
 };
 
@@ -194,8 +195,15 @@ static void print_ended(const struct publish *p, const struct wb_job_info *info)
 	for (size_t i = 0; i < info->failure_count; i++) {
 		const struct wb_result_failure *f = &info->failures[i];
 
-		(void)fprintf(stderr, PROGRAM ": write %" PRIu64 " (id %.*s) is dead: %s\n", f->seq,
-			f->id.data ? (int)f->id.len : 1, f->id.data ? f->id.data : "?", wb_reason_text(f->reason));
+		/* As JSON: an id may be dead for what it would do to a terminal. */
+		wb_buf_init(&line, LINE_BYTES_MAX);
+		if (f->id.data)
+			wb_buf_append_json_string(&line, f->id);
+		else
+			wb_buf_append_cstr(&line, "unknown");
+		(void)fprintf(stderr, PROGRAM ": write %" PRIu64 " (id %s) is dead: %s\n", f->seq, line.data,
+			wb_reason_text(f->reason));
+		wb_buf_release(&line);
 	}
 	(void)fprintf(stderr,
 		PROGRAM ": %s: accepted %" PRIu64 ", written %" PRIu64 ", superseded %" PRIu64 ", dead %" PRIu64 "\n",
@@ -260,6 +268,7 @@ static int publish(struct publish *p, enum wb_op op, enum wb_split_format format
 		wb_sender_accept(&p->sender, p->config.kafka.topic_results, p->results_partitions, wb_clock_wall_ms(),
 			&why) != WB_OK)
 		return complain(p, EXIT_KAFKA, why.text);
+	p->accepted = !p->config.untracked;
 	clear_progress(p);
 	if (!p->config.untracked ? !(p->config.wait && p->config.json) : p->config.json)
 		print_published(p);
@@ -295,6 +304,20 @@ static int run(struct publish *p)
 	return code;
 }
 
+/* A line that was lost is said again where somebody may still see it: the job is accepted. */
+static int check_output(const struct publish *p, int code)
+{
+	bool lost = ferror(stdout) != 0;
+
+	lost = fclose(stdout) != 0 || lost;
+	if (!lost || code != EXIT_GOOD)
+		return code;
+	(void)complain(p, EXIT_REFUSED, "standard output could not be written");
+	if (p->accepted)
+		(void)fprintf(stderr, PROGRAM ": the job is accepted: %s\n", p->job);
+	return EXIT_REFUSED;
+}
+
 int main(int argc, char **argv)
 {
 	struct publish p = { .fd = -1 };
@@ -321,7 +344,5 @@ int main(int argc, char **argv)
 	}
 	wb_json_paths_release(&p.paths);
 	wb_options_release(&wb_publish_options, &p.config);
-	if (fclose(stdout) != 0 && code == EXIT_GOOD)
-		code = complain(&p, EXIT_REFUSED, "standard output could not be written");
-	return code;
+	return check_output(&p, code);
 }

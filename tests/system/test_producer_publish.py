@@ -114,6 +114,16 @@ def test_what_is_wrong_is_said(topics, args, code, says):
     assert says in done.stderr and done.stdout == ""
 
 
+def test_a_job_id_that_could_not_be_written_is_no_success(topics):
+    with open("/dev/full", "w", encoding="ascii") as full:
+        done = subprocess.run([binary("publish"), "-"], input=lines(1), env=environment(topics.env), text=True,
+                              stdout=full, stderr=subprocess.PIPE, timeout=60, check=False)
+    assert done.returncode == 1 and "standard output could not be written" in done.stderr
+    # It is accepted nevertheless, so the id is said where somebody may still see it.
+    job, = [r["job"] for r in accepted_records(topics)]
+    assert job in done.stderr
+
+
 def test_kafka_that_is_not_there_is_exit_3():
     done = run("publish", "-", env={"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}, settings={"startup.timeout.ms": "1s"},
                input=lines(1), check=False)
