@@ -81,6 +81,23 @@ static int64_t record_max_bytes(const struct wb_consumer_options *o)
 	return bytes;
 }
 
+/* Newer ones look soon whether their full queue has room again; for the others see poller_nudge.c. */
+static bool looks_by_itself(void)
+{
+	return rd_kafka_version() >= 0x02020000;
+}
+
+/* What the user's settings left of ours. */
+static int64_t queue_bytes(const rd_kafka_conf_t *conf)
+{
+	char text[24] = "";
+	size_t size = sizeof text;
+
+	if (rd_kafka_conf_get(conf, "queued.max.messages.kbytes", text, &size) != RD_KAFKA_CONF_OK)
+		return 0;
+	return strtoll(text, NULL, 10) * 1024;
+}
+
 static rd_kafka_conf_t *make_conf(struct wb_poller *p, struct wb_error *e)
 {
 	const struct wb_consumer_options *o = p->settings.options;
@@ -88,7 +105,8 @@ static rd_kafka_conf_t *make_conf(struct wb_poller *p, struct wb_error *e)
 	char queue_text[24], fetch_text[24], partition_text[24];
 	const struct wb_kafka_setting role[] = { { "group.id", o->group_id }, { "auto.offset.reset", "error" },
 		{ "queued.max.messages.kbytes", queue_text }, { "fetch.max.bytes", fetch_text },
-		{ "fetch.message.max.bytes", partition_text }, { NULL, NULL } };
+		{ "fetch.message.max.bytes", partition_text },
+		{ looks_by_itself() ? "fetch.queue.backoff.ms" : NULL, "10" }, { NULL, NULL } };
 	rd_kafka_conf_t *conf;
 
 	fetch = fetch < FETCH_MAX_BYTES ? fetch : FETCH_MAX_BYTES;
@@ -107,6 +125,7 @@ static rd_kafka_conf_t *make_conf(struct wb_poller *p, struct wb_error *e)
 		rd_kafka_conf_set_rebalance_cb(conf, wb_poller_on_rebalance);
 		rd_kafka_conf_set_error_cb(conf, on_error);
 		wb_poller_watch_joins(p, conf);
+		p->queue_bytes = queue_bytes(conf);
 	}
 	return conf;
 }
@@ -132,6 +151,8 @@ static enum wb_err make_client(struct wb_poller *p, struct wb_error *e)
 	rd_kafka_queue_io_event_enable(p->group_queue, p->wake_fd, &one, sizeof one);
 	rd_kafka_queue_io_event_enable(p->data_queue, p->wake_fd, &one, sizeof one);
 	rd_kafka_queue_io_event_enable(p->commit_queue, p->wake_fd, &one, sizeof one);
+	if (!looks_by_itself())
+		p->nudge = wb_nudge_new(p->rk);
 	return WB_OK;
 }
 
@@ -384,6 +405,7 @@ enum wb_err wb_poller_run(struct wb_poller *p, struct wb_error *e)
 	while (wb_lifecycle_state(p->settings.lifecycle) < WB_DRAINING && !atomic_load(&p->fatal))
 		turn(p);
 	drain(p);
+	wb_nudge_free(&p->nudge);
 	if (!leave_group(p))
 		wb_log_warn(p->settings.log, "the group did not let us go in time");
 	if (atomic_load(&p->fatal))
@@ -393,6 +415,7 @@ enum wb_err wb_poller_run(struct wb_poller *p, struct wb_error *e)
 
 static void free_client(struct wb_poller *p)
 {
+	wb_nudge_free(&p->nudge);
 	if (p->change_list)
 		rd_kafka_topic_partition_list_destroy(p->change_list);
 	if (p->group_queue)

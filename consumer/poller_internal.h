@@ -59,6 +59,8 @@ struct wb_partition_gauges {
 	struct wb_gauge *lag, *gap;
 };
 
+struct wb_nudge; /* poller_nudge.c */
+
 struct wb_poller {
 	struct wb_kafka_context context; /* first: the client's opaque */
 	struct wb_poller_settings settings;
@@ -68,6 +70,9 @@ struct wb_poller {
 	rd_kafka_queue_t *data_queue; /* records of all partitions */
 	rd_kafka_queue_t *commit_queue; /* answers to commits */
 	int wake_fd; /* an eventfd: something came */
+	struct wb_nudge *nudge; /* NULL where librdkafka needs none */
+	int64_t queue_bytes; /* what the data queue holds before librdkafka stops fetching */
+	int64_t unnudged_bytes; /* taken from it since the last nudge */
 	bool more; /* the data queue may have records without waking again */
 
 	struct wb_metadata *metadata;
@@ -149,6 +154,12 @@ void wb_poller_commit_due(struct wb_poller *p, int64_t now_ms);
  * nothing to commit, sets final_committed. */
 void wb_poller_commit_final(struct wb_poller *p, const rd_kafka_topic_partition_list_t *only);
 void wb_poller_take_commits(struct wb_poller *p);
+
+/* poller_nudge.c */
+struct wb_nudge *wb_nudge_new(rd_kafka_t *rk);
+void wb_nudge_free(struct wb_nudge **nudge);
+/* Much was taken from the data queue: makes librdkafka look whether it has room again. */
+void wb_poller_nudge(struct wb_poller *p);
 
 /* poller_read.c */
 /* Reads what the budget allows; true when there was something. */

@@ -251,9 +251,13 @@ bool wb_poller_read(struct wb_poller *p)
 			p->more = false;
 			break;
 		}
+		p->unnudged_bytes += (int64_t)(message->len + message->key_len);
 		wb_poller_take_message(p, message);
 		count++;
 	}
+	/* Full again and again while there is much to read; and perhaps full when it was last looked at. */
+	if (p->unnudged_bytes >= p->queue_bytes / 2 || (!p->more && p->unnudged_bytes >= p->queue_bytes / 8))
+		wb_poller_nudge(p);
 	return count > 0;
 }
 
