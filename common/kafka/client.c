@@ -51,9 +51,9 @@ static void on_log(const rd_kafka_t *rk, int level, const char *facility, const 
 	const struct wb_kafka_context *context = rd_kafka_opaque(rk);
 	enum wb_log_level to = level <= LOG_WARNING ? WB_LOG_WARN : WB_LOG_DEBUG;
 
-	/* One set of kafka.* serves producers and consumers, so each is told of the other's properties. And brokers that
-	 * create topics unasked (old ones, librdkafka's mock) are warned of on every connection, though a topic is only
-	 * asked for where it is known to be there. */
+	/* One set of kafka.* serves producers and consumers, so each is told of the other's properties. And every client
+	 * of a cluster that creates topics unasked (old ones, librdkafka's mock) is warned of that, which nobody who runs
+	 * a program can do anything about; what is missing is said by the check of the topics. */
 	if ((strcmp(facility, "CONFWARN") == 0 && strstr(text, "will be ignored by this")) ||
 		strcmp(facility, "AUTOCREATE") == 0)
 		to = WB_LOG_DEBUG;
