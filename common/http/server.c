@@ -295,6 +295,24 @@ static size_t announced_length(const struct wb_http_request *r)
 	return length.data ? strtoull(length.data, NULL, 10) : 0;
 }
 
+static enum MHD_Result count_length(void *arg, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+	(void)kind;
+	(void)value;
+	*(unsigned *)arg += strcasecmp(name, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0;
+	return MHD_YES;
+}
+
+/* Two lengths: where the request ends is a matter of opinion, and somebody before us may have another one (RFC 9112,
+ * section 6.3). libmicrohttpd takes the first. */
+static bool ambiguous(const struct wb_http_request *r)
+{
+	unsigned count = 0;
+
+	(void)MHD_get_connection_values(r->connection, MHD_HEADER_KIND, count_length, &count);
+	return count > 1;
+}
+
 static void judge_headers(struct wb_http_request *r)
 {
 	struct wb_slice encoding = wb_http_header(r, "Content-Encoding");
@@ -394,6 +412,10 @@ static enum MHD_Result handle(struct wb_http_request *r)
 static enum MHD_Result begin(struct wb_http_request *r, const char *method)
 {
 	r->method = wb_slice_cstr(method);
+	if (ambiguous(r)) {
+		refuse(r, 400, "ambiguous-length", "there is more than one Content-Length", 0);
+		return handle(r); /* before the end of its body, so that the connection is closed */
+	}
 	find_route(r);
 	decode_params(r);
 	if (!r->refusal.code)

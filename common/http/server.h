@@ -3,7 +3,7 @@
  * libmicrohttpd stays behind this header. Bodies are gathered up to a limit per route, and all bodies together up to
  * one budget (503 with Retry-After beyond it). A handler gets the whole request and must answer it exactly once,
  * with wb_http_respond, now or later; the connection waits without holding a thread. A Content-Encoding other than
- * identity is 415.
+ * identity is 415, more than one Content-Length 400.
  * Answers of the server itself (400, 404, 405 with Allow, 413, 415, 503) are problem details too.
  * Thread-safe: wb_http_respond from any thread; new and free from one.
  */

@@ -455,6 +455,29 @@ static void a_client_that_went_away_harms_nobody(void **state)
 }
 
 /* Promise 9: bodies of all requests together stay within the budget (150,000 here). */
+static void two_lengths_are_refused_and_the_connection_ends(void **state)
+{
+	static const char bytes[] = "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nContent-Length: 30\r\n\r\n"
+				    "xGET /echo HTTP/1.1\r\nHost: h\r\n\r\n";
+	struct fixture f;
+	char answer[4096] = "";
+	size_t got = 0;
+	ssize_t n;
+	int fd;
+
+	(void)state;
+	start(&f, 1);
+	fd = client_connect(f.address);
+	assert_int_equal(write(fd, bytes, sizeof bytes - 1), sizeof bytes - 1);
+	while ((n = read(fd, answer + got, sizeof answer - 1 - got)) > 0)
+		got += (size_t)n;
+	assert_int_equal(close(fd), 0);
+	assert_non_null(strstr(answer, " 400 "));
+	assert_non_null(strstr(answer, "ambiguous-length"));
+	assert_null(strstr(answer, " 200 "));
+	stop(&f);
+}
+
 static void all_bodies_together_stay_within_the_budget(void **state)
 {
 	char *body = calloc(1, 100000), header[512];
@@ -612,6 +635,7 @@ int main(void)
 		cmocka_unit_test(an_answer_may_come_later_from_any_thread),
 		cmocka_unit_test(answers_race_with_the_handlers_return),
 		cmocka_unit_test(a_client_that_went_away_harms_nobody),
+		cmocka_unit_test(two_lengths_are_refused_and_the_connection_ends),
 		cmocka_unit_test(all_bodies_together_stay_within_the_budget),
 		cmocka_unit_test(a_stopping_server_answers_what_it_has),
 		cmocka_unit_test(requests_are_counted_by_route),
