@@ -268,6 +268,13 @@ static void publish(struct wb_api *api, struct wb_http_request *r, struct wb_bat
 	p->count = batch->count;
 	p->batch_bytes = wb_batch_bytes(batch);
 	p->body_bytes = wb_http_body(r).len;
+	if (p->batch_bytes > api->settings.batch_budget_bytes) {
+		free(p);
+		atomic_fetch_sub(&api->requests, 1);
+		refuse(r, 413, "too-many-operations",
+			"the writes of this request alone fill their share of memory.budget.bytes: send it in parts");
+		return;
+	}
 	if (!charge(api, p)) {
 		free(p);
 		atomic_fetch_sub(&api->requests, 1);

@@ -141,6 +141,21 @@ def test_limits_of_count_and_body(topics, start):
     assert (large.status_code, large.json()["code"]) == (413, "body-too-large")
 
 
+def test_a_request_that_never_fits_the_memory_is_413_not_503(topics, start):
+    producer = start("producer", env=topics.env, settings={"memory.budget.bytes": "8MiB", "http.max.body.bytes": "4MiB"})
+    answer = producer.post("/v1/jobs", json=[{"id": f"{i}"} for i in range(60_000)])
+    assert (answer.status_code, answer.json()["code"]) == (413, "too-many-operations"), answer.text
+    assert "memory.budget.bytes" in answer.json()["detail"]
+    assert producer.post("/v1/jobs", json=[{"id": f"{i}"} for i in range(20_000)]).status_code == 202
+
+
+@pytest.mark.parametrize("container", ["%FF", "a%C3", "%ED%A0%80"])
+def test_promise_2_a_target_that_no_consumer_would_take_is_refused(producer, topics, container):
+    answer = producer.post(f"/v1/jobs?container={container}", json=[{"id": "a"}])
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid-query-argument")
+    assert writes(topics) == []
+
+
 def test_unknown_jobs_are_404(producer):
     for job in ("0" * 32, "F" * 32, "nonsense", "0" * 31):
         answer = producer.get(f"/v1/jobs/{job}")
