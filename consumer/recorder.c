@@ -8,11 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define RECORD_BYTES_MAX    (256 * 1024) /* the results topic takes 1 MB */
-#define BODY_BYTES_MAX      (8 * 1024 * 1024)
-#define LETTER_BYTES_MAX    5000000 /* a record of the writes topic, 3 MB, with a letter's headers */
-#define QUEUE_BYTES         (16 * 1024 * 1024)
-#define DELIVERY_TIMEOUT_MS 30000
+#define RECORD_BYTES_MAX (256 * 1024) /* the results topic takes 1 MB */
+#define BODY_BYTES_MAX   (8 * 1024 * 1024)
+#define LETTER_BYTES_MAX 5000000 /* a record of the writes topic, 3 MB, with a letter's headers */
+#define QUEUE_BYTES      (16 * 1024 * 1024)
+/* Long, since what Kafka has stored but not acknowledged in time would be sent twice. */
+#define DELIVERY_TIMEOUT_MS 600000
 #define RESEND_MS           250
 #define LOOK_MS             500
 #define WAIT_MS             50
@@ -141,17 +142,18 @@ static void gather(struct wb_recorder *r, struct wb_write *w, int64_t now_ms)
 static void take_judged(struct wb_recorder *r, struct wb_write *w, int64_t now_ms)
 {
 	if (w->outcome == WB_DEAD && w->letter_partition == WB_LETTER_REFUSED) {
-		w->letter_partition = -1;
-		w->not_before_ms = now_ms + RESEND_MS;
-		wb_counter_add(r->metrics.resent, 1);
-		wb_delay_heap_push(&r->delayed, w);
-	} else if (w->outcome == WB_DEAD && w->letter_partition < 0) {
-		wb_recorder_send_letter(r, w, now_ms);
-	} else if (r->partitions > 0) {
-		gather(r, w, now_ms);
-	} else {
-		wb_list_push(&r->unplaced, &w->link);
+		wb_recorder_letter_refused(r, w, (enum wb_err)w->letter_offset, now_ms);
+		return;
 	}
+	if (w->outcome == WB_DEAD && w->letter_partition < 0) {
+		wb_recorder_send_letter(r, w, now_ms);
+		return;
+	}
+	wb_recorder_letter_taken(r, w);
+	if (r->partitions > 0)
+		gather(r, w, now_ms);
+	else
+		wb_list_push(&r->unplaced, &w->link);
 }
 
 static void publish_due(struct wb_recorder *r, int64_t now_ms)
@@ -329,6 +331,7 @@ struct wb_recorder *wb_recorder_new(const struct wb_recorder_settings *settings,
 	struct wb_recorder *r = wb_xcalloc(1, sizeof *r);
 
 	r->settings = *settings;
+	r->refusal_said_ms = INT64_MIN / 2;
 	wb_handover_init(&r->inbox, NULL, NULL);
 	wb_handover_init(&r->refused, NULL, NULL);
 	wb_buf_init(&r->scratch, 16 * 1024);

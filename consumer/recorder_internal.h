@@ -14,7 +14,8 @@
 
 #include <stdatomic.h>
 
-/* letter_partition of a write whose letter Kafka did not take, on its way back to the recorder's thread. */
+/* letter_partition of a write whose letter Kafka did not take, on its way back to the recorder's thread; letter_offset
+ * is then the enum wb_err. */
 #define WB_LETTER_REFUSED (-2)
 
 /* Outcomes gathered for one partition of the results topic, and their writes. */
@@ -64,6 +65,8 @@ struct wb_recorder {
 	struct wb_header *headers;
 	size_t headers_max;
 	struct wb_buf scratch;
+	unsigned refused_letters;    /* writes that cannot be finished until Kafka takes their letter */
+	int64_t refusal_said_ms;
 	int64_t said_ms; /* second in which letters were logged last, how many, and how many were not */
 	unsigned said, unsaid;
 	struct wb_recorder_metrics metrics;
@@ -71,6 +74,10 @@ struct wb_recorder {
 
 /* recorder_letter.c: publishes the letter of a dead write, whose answer comes through the inbox. */
 void wb_recorder_send_letter(struct wb_recorder *r, struct wb_write *w, int64_t now_ms);
+/* Kafka refused the letter: told to readyz at once and to the log once a minute, and sent again later. */
+void wb_recorder_letter_refused(struct wb_recorder *r, struct wb_write *w, enum wb_err err, int64_t now_ms);
+/* Kafka took it. */
+void wb_recorder_letter_taken(struct wb_recorder *r, struct wb_write *w);
 /* One line for a dead write, unless there were many this second. */
 void wb_recorder_log_dead(struct wb_recorder *r, const struct wb_write *w, int64_t now_ms);
 

@@ -3,11 +3,13 @@
 #include "common/base/mem.h"
 #include "common/contract/dead_letter.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define AGAIN_MS         500
 #define FULL_MS          50
 #define LINES_PER_SECOND 10
+#define SAY_AGAIN_MS     60000
 
 static struct wb_dead_letter facts_of(const struct wb_recorder *r, const struct wb_write *w)
 {
@@ -53,7 +55,7 @@ static void on_letter(void *arg, const struct wb_kafka_ack *ack)
 	struct wb_recorder *r = w->owner;
 
 	w->letter_partition = ack->err == WB_OK ? ack->partition : WB_LETTER_REFUSED;
-	w->letter_offset = ack->offset;
+	w->letter_offset = ack->err == WB_OK ? ack->offset : (int64_t)ack->err;
 	wb_handover_put_one(&r->inbox, &w->link);
 	atomic_fetch_sub(&r->on_their_way, 1);
 }
@@ -77,8 +79,42 @@ void wb_recorder_send_letter(struct wb_recorder *r, struct wb_write *w, int64_t 
 	if (err == WB_OK)
 		return;
 	atomic_fetch_sub(&r->on_their_way, 1);
-	w->not_before_ms = now_ms + (err == WB_EFULL ? FULL_MS : AGAIN_MS);
+	if (err != WB_EFULL) {
+		wb_recorder_letter_refused(r, w, err, now_ms);
+		return;
+	}
+	w->not_before_ms = now_ms + FULL_MS;
 	wb_delay_heap_push(&r->delayed, w);
+}
+
+void wb_recorder_letter_refused(struct wb_recorder *r, struct wb_write *w, enum wb_err err, int64_t now_ms)
+{
+	char why[512];
+
+	r->refused_letters += !w->letter_refused;
+	w->letter_refused = true;
+	w->letter_partition = -1;
+	w->not_before_ms = now_ms + AGAIN_MS;
+	wb_counter_add(r->metrics.resent, 1);
+	(void)snprintf(why, sizeof why, "%s does not take the letter of %s/%d offset %lld: %s",
+		r->settings.kafka->topic_dead_letters, w->assignment->topic, (int)w->assignment->partition,
+		(long long)w->offset, wb_err_text(err)); /* cutting is meant */
+	wb_health_set(r->settings.health, "letters", false, why);
+	if (now_ms - r->refusal_said_ms >= SAY_AGAIN_MS) {
+		r->refusal_said_ms = now_ms;
+		wb_log_error(r->settings.log, "a dead letter is refused; its partition cannot go on",
+			WB_STR("why", why), WB_INT("refused", r->refused_letters));
+	}
+	wb_delay_heap_push(&r->delayed, w);
+}
+
+void wb_recorder_letter_taken(struct wb_recorder *r, struct wb_write *w)
+{
+	if (!w->letter_refused)
+		return;
+	w->letter_refused = false;
+	if (--r->refused_letters == 0)
+		wb_health_set(r->settings.health, "letters", true, "");
 }
 
 void wb_recorder_log_dead(struct wb_recorder *r, const struct wb_write *w, int64_t now_ms)

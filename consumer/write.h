@@ -95,6 +95,7 @@ struct wb_write {
 	enum wb_reason reason;    /* for WB_DEAD */
 	int32_t letter_partition; /* where its dead letter is; -1: not there yet */
 	int64_t letter_offset;
+	bool letter_refused; /* Kafka refused its letter at least once, and has not taken it yet */
 
 	void *owner;   /* for callbacks that are given the write alone: who has it */
 	char *storage; /* owned: decoded id, canonical key */
