@@ -98,7 +98,7 @@ endef
 $(foreach d,$(PROGRAM_DIRS) examples/report,$(eval $(call program_archive,$(d))))
 
 define program_link
-$(OUT)/bin/$(1): $(call obj,$(BIN_$(1))) $(OUT)/lib/$(patsubst %/,%,$(dir $(BIN_$(1)))).a $(COMMON_LIB)
+$(OUT)/bin/$(1): $(call obj,$(BIN_$(1))) $(OUT)/lib/$(patsubst %/,%,$(dir $(BIN_$(1)))).a $(COMMON_LIB) $(call obj,$(SHIM))
 	@mkdir -p $$(@D)
 	$$(call say,LINK)
 	$(Q)$(CC) $(LDFLAGS) -o $$@ $$^ $$(LDLIBS)
