@@ -25,7 +25,7 @@ struct job {
 	uint8_t id[ID_BYTES];
 	uint64_t accepted, written, superseded, dead, pending;
 	double charge;
-	int64_t created_ms;           /* while AWAITED: of the first outcome */
+	int64_t created_ms;           /* while AWAITED: of the last outcome */
 	int64_t completed_ms;
 	struct wb_interval_set *seen; /* sequence numbers with an outcome; NULL once FINISHED */
 	struct failures *failures;
@@ -408,6 +408,16 @@ static uint64_t add_outcome(struct wb_job_table *t, uint32_t i, enum wb_outcome 
 	return n;
 }
 
+/* The list stays in the order of the last outcomes. */
+static void wait_on(struct wb_job_table *t, uint32_t i)
+{
+	struct job_list *awaited = &partition_of(t, at(t, i)->partition)->awaited;
+
+	at(t, i)->created_ms = t->record_ms;
+	list_remove(t, awaited, i);
+	list_push(t, awaited, i);
+}
+
 static void on_outcome(
 	void *arg, struct wb_slice job, enum wb_outcome outcome, uint64_t first, uint64_t last, int64_t at_ms)
 {
@@ -419,6 +429,8 @@ static void on_outcome(
 	if (i == NONE || at(t, i)->state == FINISHED)
 		return;
 	j = at(t, i);
+	if (j->state == AWAITED)
+		wait_on(t, i);
 	/* A number beyond the job's count was never accepted: it is counted, but not as the job's. */
 	if (j->state == OPEN && first < j->accepted) {
 		inside = add_outcome(t, i, outcome, first, last < j->accepted ? last : j->accepted - 1);

@@ -24,7 +24,7 @@ struct wb_job_table; /* opaque */
 
 struct wb_job_limits {
 	int64_t retention_ms;  /* of finished jobs, from their end */
-	int64_t unaccepted_ms; /* how long outcomes wait for their job's accepted record */
+	int64_t unaccepted_ms; /* how long after the last of its outcomes a job waits for its accepted record */
 	size_t max;            /* finished jobs; and jobs whose accepted record is awaited */
 	const char *only;      /* NULL, or the one job id that is looked at */
 };

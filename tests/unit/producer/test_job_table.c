@@ -243,6 +243,25 @@ static void outcomes_without_accepted_record_wait_an_hour_of_the_topics_time(voi
 	wb_job_table_free(&t);
 }
 
+/* A job that is fed from a pipe for hours is written while it is published. */
+static void every_outcome_prolongs_the_wait_for_the_accepted_record(void **state)
+{
+	struct wb_job_table *t = wb_job_table_new(&limits);
+
+	(void)state;
+	outcome(t, JOB, "\"written\":[0,1]", 1000);
+	outcome(t, OTHER, "\"written\":[0,0]", 2000);
+	outcome(t, JOB, "\"written\":[2,2]", HOUR);
+	outcome(t, JOB, "\"written\":[3,3]", 2 * HOUR);
+	wb_job_table_expire(t, 2 * HOUR + HOUR / 2, true);
+	assert_int_equal(wb_job_table_counts(t).awaited, 1);
+	accept(t, JOB, 5, 2 * HOUR + HOUR / 2);
+	assert_int_equal(find(t, JOB).written, 4);
+	assert_int_equal(find(t, JOB).pending, 1);
+	assert_ledger(t, 5, 1, 5, 0, 0, 1);
+	wb_job_table_free(&t);
+}
+
 static void finished_jobs_go_and_unfinished_ones_stay(void **state)
 {
 	struct wb_job_table *t = wb_job_table_new(&limits);
@@ -438,6 +457,7 @@ int main(void)
 		cmocka_unit_test(a_second_accepted_record_changes_nothing),
 		cmocka_unit_test(writes_beyond_the_count_are_unaccepted),
 		cmocka_unit_test(outcomes_without_accepted_record_wait_an_hour_of_the_topics_time),
+		cmocka_unit_test(every_outcome_prolongs_the_wait_for_the_accepted_record),
 		cmocka_unit_test(finished_jobs_go_and_unfinished_ones_stay),
 		cmocka_unit_test(above_the_maximum_the_first_that_finished_go),
 		cmocka_unit_test(awaited_jobs_are_bounded),
