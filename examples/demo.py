@@ -170,7 +170,7 @@ class Demo:
         body = json.loads(answer["Outputs"]["res"]["body"])
         if not body.get("success"):
             fail(f"executeReport: {body}")
-        print(f"  executeReport answered {json.dumps(body)} in {took:.0f} ms: {answer['Logs'][0]}", flush=True)
+        print(f"  executeReport answered in {took:.0f} ms: {json.dumps(body)}\n  {answer['Logs'][0].split(';')[0]}", flush=True)
         self.jobs.append(body["jobId"])
         return body["jobId"]
 
