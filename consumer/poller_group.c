@@ -302,7 +302,8 @@ static void serve_drain(struct wb_poller *p, int64_t now_ms)
 		if (now_ms < p->change_deadline_ms)
 			return;
 		if (p->change == WB_CHANGE_DRAIN) {
-			wb_log_warn(p->settings.log, "revoked partitions did not drain in time; the rest is handed back");
+			wb_log_warn(
+				p->settings.log, "revoked partitions did not drain in time; the rest is handed back");
 			end_partitions(p, p->change_list);
 			/* A request under way could take effect after the next owner's writes: it has its end first. */
 			p->change = WB_CHANGE_END;

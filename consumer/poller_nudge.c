@@ -16,7 +16,7 @@ struct wb_nudge {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	rd_kafka_topic_partition_list_t *asked; /* under lock; NULL: nothing to do */
-	bool stop;			      /* under lock */
+	bool stop;         /* under lock */
 };
 
 static void *nudge_loop(void *arg)
