@@ -190,7 +190,7 @@ class Demo:
                 print(f"\r  [{bar:<40}] {done:>6} of {job['accepted']}", end="", flush=True)
             elif percent // 25 > shown:
                 shown = percent // 25
-                print(f"  {done:>6} of {job['accepted']} written", flush=True)
+                print(f"  {done:>6} of {job['accepted']} done", flush=True)
             if (until and until(job)) or job["status"] in ("Succeeded", "Failed"):
                 if TERMINAL:
                     print()
