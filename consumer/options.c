@@ -165,8 +165,10 @@ const struct wb_option_table wb_consumer_option_table = {
 	.summary =
 		"carries writes from Kafka into Azure Cosmos DB in bulk; what can never succeed becomes a dead letter",
 	.usage = "writebehind-consumer [options]",
-	.epilogue = "Exit codes: 0 after SIGTERM or SIGINT, 1 when it cannot go on (the log says why), 2 for a bad "
-		    "configuration.\n",
+	.epilogue = "Exit codes:\n"
+		    "  0  stopped by SIGTERM or SIGINT\n"
+		    "  1  could not go on; the log says why\n"
+		    "  2  a bad option\n",
 	.groups = groups,
 	.group_count = WB_ARRAY_LEN(groups),
 };
