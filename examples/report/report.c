@@ -59,11 +59,23 @@ static enum wb_err append_entry(const struct registry_entry *entry, const json_t
 		e);
 }
 
-enum wb_err report_build(const struct registry_list *input, const json_t *previous, struct wb_buf *body,
+/* Other documents may live in the container; the report's have a registry. */
+static size_t count_entries(json_t *previous)
+{
+	size_t count = 0;
+	const char *id;
+	json_t *document;
+
+	json_object_foreach(previous, id, document)
+		count += json_object_get(document, "registry") != NULL;
+	return count;
+}
+
+enum wb_err report_build(const struct registry_list *input, json_t *previous, struct wb_buf *body,
 	struct report_summary *ret, struct wb_error *e)
 {
 	const json_t *last = json_object_get(previous, SUMMARY_ID);
-	size_t before = json_object_size(previous) - (last ? 1 : 0);
+	size_t before = count_entries(previous);
 	struct report_summary s = { .run = 1 + (size_t)json_integer_value(json_object_get(last, "run")) };
 	enum wb_err err = WB_OK;
 

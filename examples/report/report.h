@@ -13,7 +13,7 @@ struct report_summary {
 };
 
 /* Appends the batch {"documents":[…]} to body. previous: a JSON object from id to the document of the last report. */
-enum wb_err report_build(const struct registry_list *input, const json_t *previous, struct wb_buf *body,
+enum wb_err report_build(const struct registry_list *input, json_t *previous, struct wb_buf *body,
 	struct report_summary *ret, struct wb_error *e) WB_MUST_USE;
 
 #endif
