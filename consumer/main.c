@@ -110,12 +110,15 @@ static enum wb_err run(struct program *m, struct wb_error *e)
 /* The lifecycle before the poller, since the thread of its signals may still be waking that. */
 static void release(struct program *m)
 {
+	bool log_is_used;
+
 	wb_http_server_free(&m->server);
 	wb_lifecycle_free(&m->lifecycle);
-	wb_poller_free(&m->poller);
+	log_is_used = !wb_poller_free(&m->poller);
 	wb_metrics_free(&m->metrics);
 	wb_health_free(&m->health);
-	wb_log_free(&m->log);
+	if (!log_is_used)
+		wb_log_free(&m->log);
 	wb_consumer_options_release(&m->options);
 }
 

@@ -201,6 +201,7 @@ static enum wb_err make_parts(struct wb_poller *p, struct wb_error *e)
 	struct wb_recorder_settings recorder = { .kafka = &o->kafka,
 		.client_id = p->client_id,
 		.interval_ms = o->results_interval_ms,
+		.detach_message = wb_poller_detach_message,
 		.release_message = wb_poller_release_message,
 		.message_headers = wb_poller_message_headers,
 		.message_arg = p,
@@ -211,6 +212,7 @@ static enum wb_err make_parts(struct wb_poller *p, struct wb_error *e)
 	struct wb_worker_settings worker = { .options = o,
 		.judged = judged,
 		.handed_back = handed_back,
+		.detach_message = wb_poller_detach_message,
 		.arg = p,
 		.metrics = p->settings.metrics,
 		.log = p->settings.log };
@@ -252,6 +254,7 @@ static void set_up(struct wb_poller *p, const struct wb_poller_settings *setting
 	atomic_init(&p->held_bytes, 0);
 	atomic_init(&p->fatal, false);
 	atomic_init(&p->joining, false);
+	atomic_init(&p->joined, false);
 	p->read_limit_bytes = READ_SHARE(o->memory_budget_bytes);
 	p->decode = (struct wb_decode_settings){ .database = wb_slice_cstr(o->cosmos.database),
 		.container = wb_slice_cstr(o->cosmos.container),
@@ -280,7 +283,7 @@ struct wb_poller *wb_poller_new(const struct wb_poller_settings *settings, struc
 		err = subscribe(p, e);
 	}
 	if (err != WB_OK)
-		wb_poller_free(&p);
+		(void)wb_poller_free(&p); /* the program ends, whatever is left */
 	return p;
 }
 
@@ -413,7 +416,15 @@ enum wb_err wb_poller_run(struct wb_poller *p, struct wb_error *e)
 	return WB_OK;
 }
 
-static void free_client(struct wb_poller *p)
+/* Before 2.3.0, librdkafka aborts when a client is destroyed that has joined a group with the cooperative-sticky assignor
+ * and was never told of an assignment (#4381): an assertion on the assignor's state, which is made with the first one. */
+static bool cannot_be_destroyed(const struct wb_poller *p)
+{
+	return rd_kafka_version() < 0x02030000 && atomic_load(&p->joined) && !p->assigned;
+}
+
+/* False: the client could not be destroyed, and its threads still use p and the log. */
+static bool free_client(struct wb_poller *p)
 {
 	wb_nudge_free(&p->nudge);
 	if (p->change_list)
@@ -424,18 +435,22 @@ static void free_client(struct wb_poller *p)
 		rd_kafka_queue_destroy(p->data_queue);
 	if (p->commit_queue)
 		rd_kafka_queue_destroy(p->commit_queue);
+	if (p->rk && cannot_be_destroyed(p))
+		return false;
 	if (p->rk)
 		rd_kafka_destroy_flags(p->rk, p->closed ? 0 : RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+	return true;
 }
 
-void wb_poller_free(struct wb_poller **poller)
+bool wb_poller_free(struct wb_poller **poller)
 {
 	struct wb_poller *p = *poller;
 	struct wb_list left = { 0 };
 	struct wb_write *w;
+	bool destroyed;
 
 	if (!p)
-		return;
+		return true;
 	for (int64_t i = 0; i < p->settings.options->workers; i++)
 		wb_worker_free(&p->workers[i]);
 	wb_recorder_free(&p->recorder, 1000);
@@ -450,15 +465,17 @@ void wb_poller_free(struct wb_poller **poller)
 	wb_metadata_free(&p->metadata);
 	wb_outage_free(&p->outage);
 	wb_poller_free_targets(p);
-	free_client(p);
+	destroyed = free_client(p);
 	wb_handover_release(&p->finished);
 	wb_handover_release(&p->returned);
 	wb_buf_release(&p->scratch);
 	free(p->headers);
 	free(p->workers);
 	free(p->to_worker);
-	if (p->wake_fd >= 0)
+	if (destroyed && p->wake_fd >= 0)
 		(void)close(p->wake_fd); /* nothing can be lost by it */
-	free(p);
+	if (destroyed)
+		free(p);
 	*poller = NULL;
+	return destroyed;
 }

@@ -30,6 +30,7 @@ struct wb_poller *wb_poller_new(const struct wb_poller_settings *settings, struc
 /* Runs until the lifecycle drains, then drains within shutdown.timeout.ms, commits and leaves the group. Returns
  * WB_OK, or WB_EFATAL with a sentence when the group membership was lost for good. */
 enum wb_err wb_poller_run(struct wb_poller *p, struct wb_error *e) WB_MUST_USE;
-void wb_poller_free(struct wb_poller **p);
+/* False: the Kafka client could not be destroyed, so that its threads go on using the log until the process ends. */
+bool wb_poller_free(struct wb_poller **p);
 
 #endif

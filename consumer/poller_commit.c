@@ -25,8 +25,10 @@ static rd_kafka_resp_err_t on_request(rd_kafka_t *rk, int fd, const char *broker
 	(void)version;
 	(void)correlation;
 	(void)size;
-	if (key == JOIN_GROUP)
+	if (key == JOIN_GROUP) {
 		atomic_store(&p->joining, true);
+		atomic_store(&p->joined, true);
+	}
 	return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 

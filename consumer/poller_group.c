@@ -277,6 +277,7 @@ void wb_poller_on_rebalance(
 	else if (p->change != WB_CHANGE_NONE)
 		unassign(p);
 	if (err == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
+		p->assigned = true;
 		p->change_list = rd_kafka_topic_partition_list_copy(partitions);
 		p->change = WB_CHANGE_ASSIGN;
 		try_assign(p);

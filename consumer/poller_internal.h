@@ -102,6 +102,8 @@ struct wb_poller {
 	rd_kafka_topic_partition_list_t *change_list;
 	int64_t change_deadline_ms;
 	_Atomic bool joining; /* a JoinGroup is on its way: see poller_commit.c */
+	_Atomic bool joined; /* a JoinGroup was sent at least once */
+	bool assigned; /* the group told of an assignment at least once */
 	bool commit_in_flight;
 	bool final_committed; /* the answer to the commit of a revocation came */
 	int64_t committed_ms;
@@ -178,7 +180,8 @@ void wb_poller_free_targets(struct wb_poller *p);
 /* poller_finish.c */
 /* Takes writes that came back; true when there were some. */
 bool wb_poller_take_back(struct wb_poller *p);
-/* For the recorder: any thread. */
+/* For workers and recorder, as their settings say: any thread. */
+void wb_poller_detach_message(void *arg, struct wb_write *w);
 void wb_poller_release_message(void *arg, struct wb_write *w);
 size_t wb_poller_message_headers(void *arg, const struct wb_write *w, struct wb_header *headers, size_t max);
 /* Frees a write that is in no list. */

@@ -55,14 +55,14 @@ static void bury(struct wb_poller *p, struct wb_write *w, enum wb_reason reason,
 }
 
 /* Fills p->headers; returns how many there are. */
-static size_t read_headers(struct wb_poller *p, const rd_kafka_message_t *message)
+static size_t read_headers(struct wb_poller *p, const struct wb_write *w)
 {
-	size_t count = wb_kafka_message_headers(message, p->headers, p->headers_max);
+	size_t count = wb_poller_message_headers(p, w, p->headers, p->headers_max);
 
 	if (count > p->headers_max) {
 		p->headers_max = count;
 		p->headers = wb_xrealloc(p->headers, count * sizeof *p->headers);
-		count = wb_kafka_message_headers(message, p->headers, p->headers_max);
+		count = wb_poller_message_headers(p, w, p->headers, p->headers_max);
 	}
 	return count;
 }
@@ -99,10 +99,12 @@ static void decode(struct wb_poller *p, struct wb_write *w, size_t count, bool p
 	}
 	t = wb_poller_target(p, target.database, target.container);
 	/* Behind writes that are still parked it parks too, so that the order stays. */
-	if (!wb_container_known(t->container) || (t->parked.head && !parked))
+	if (!wb_container_known(t->container) || (t->parked.head && !parked)) {
+		wb_poller_detach_message(p, w);
 		wb_list_push(&t->parked, &w->link);
-	else
+	} else {
 		route(p, w, t, &meta);
+	}
 }
 
 bool wb_poller_unpark(struct wb_poller *p)
@@ -118,7 +120,7 @@ bool wb_poller_unpark(struct wb_poller *p)
 		t->parked = (struct wb_list){ 0 };
 		any = true;
 		while ((w = wb_write_of(wb_list_pop(&parked))))
-			decode(p, w, read_headers(p, w->message), true);
+			decode(p, w, read_headers(p, w), true);
 	}
 	return any;
 }
@@ -158,8 +160,10 @@ static void take_record(struct wb_poller *p, struct wb_partition *part, rd_kafka
 {
 	rd_kafka_timestamp_type_t type;
 	struct wb_write *w = wb_write_new();
-	size_t headers = read_headers(p, message);
+	size_t headers;
 
+	w->message = message;
+	headers = read_headers(p, w);
 	part->last = message->offset;
 	wb_offsets_delivered(part->offsets, message->offset);
 	part->out++;
@@ -168,7 +172,6 @@ static void take_record(struct wb_poller *p, struct wb_partition *part, rd_kafka
 	w->timestamp_ms = rd_kafka_message_timestamp(message, &type);
 	if (type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE)
 		w->timestamp_ms = -1;
-	w->message = message;
 	w->key = bytes(message->key, message->key_len);
 	w->value = bytes(message->payload, message->len);
 	w->held_bytes = message->key_len + message->len + headers_bytes(p, headers);

@@ -150,10 +150,12 @@ static void take_judged(struct wb_recorder *r, struct wb_write *w, int64_t now_m
 		return;
 	}
 	wb_recorder_letter_taken(r, w);
-	if (r->partitions > 0)
+	if (r->partitions > 0) {
 		gather(r, w, now_ms);
-	else
-		wb_list_push(&r->unplaced, &w->link);
+		return;
+	}
+	r->settings.detach_message(r->settings.message_arg, w);
+	wb_list_push(&r->unplaced, &w->link);
 }
 
 static void publish_due(struct wb_recorder *r, int64_t now_ms)

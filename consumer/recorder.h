@@ -21,12 +21,15 @@ struct wb_recorder_settings {
 	const struct wb_kafka_options *kafka;
 	const char *client_id;                 /* shown as consumer in letters and results */
 	int64_t interval_ms;                   /* results are gathered that long */
-	/* Releases w->message (and its budget) and sets it to NULL. Any thread. */
+	/* Makes key, value, document and headers the write's own and releases w->message, when that is not done yet: before
+	 * it waits for long. Any thread. */
+	void (*detach_message)(void *arg, struct wb_write *w);
+	/* Releases w->message or w->copy (and its budget) and sets it to NULL. Any thread. */
 	void (*release_message)(void *arg, struct wb_write *w);
-	/* Fills headers of the original record from w->message. Returns how many. */
+	/* Fills headers of the original record, at most max. Returns how many there are. */
 	size_t (*message_headers)(void *arg, const struct wb_write *w, struct wb_header *headers, size_t max);
 	void *message_arg;
-	struct wb_handover *finished;          /* where finished writes go: the poller's */
+	struct wb_handover *finished; /* where finished writes go: the poller's */
 	struct wb_metrics *metrics;
 	struct wb_health *health;
 	struct wb_log *log;

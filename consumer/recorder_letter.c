@@ -62,14 +62,13 @@ static void on_letter(void *arg, const struct wb_kafka_ack *ack)
 
 void wb_recorder_send_letter(struct wb_recorder *r, struct wb_write *w, int64_t now_ms)
 {
-	struct wb_kafka_record record = {
-		.topic = r->settings.kafka->topic_dead_letters,
-		.partition = -1,
-		.key = w->key,
-		.value = w->value,
-	};
+	struct wb_kafka_record record = { .topic = r->settings.kafka->topic_dead_letters, .partition = -1 };
 	enum wb_err err;
 
+	/* It waits for its acknowledgement, or for its next try, as long as Kafka takes. */
+	r->settings.detach_message(r->settings.message_arg, w);
+	record.key = w->key;
+	record.value = w->value;
 	record.header_count = letter_headers(r, w);
 	record.headers = r->headers;
 	w->letter_partition = -1;

@@ -25,6 +25,11 @@ int64_t wb_throttle_next_ms(const struct wb_throttle *t, int64_t now_ms)
 	return later(now_ms, later(t->throttled_until_ms, t->outage_until_ms));
 }
 
+bool wb_throttle_is_held_up(const struct wb_throttle *t, int64_t now_ms)
+{
+	return t->outage || t->throttled_until_ms > now_ms;
+}
+
 bool wb_throttle_may_send(const struct wb_throttle *t, int64_t now_ms)
 {
 	return wb_throttle_next_ms(t, now_ms) == now_ms;

@@ -37,6 +37,8 @@ void wb_throttle_replied(
 	struct wb_throttle *t, bool throttled, int64_t retry_after_ms, int64_t now_ms, uint64_t random);
 /* The whole request failed as an outage (wb_verdict's member of that name). retry_after_ms as above: a floor. */
 void wb_throttle_failed(struct wb_throttle *t, int64_t retry_after_ms, int64_t now_ms, uint64_t random);
+/* Throttled, or in an outage: what comes now waits for longer than for a free slot. */
+bool wb_throttle_is_held_up(const struct wb_throttle *t, int64_t now_ms);
 /* When sending may be possible again: now_ms when it is, INT64_MAX when only a reply can change it. */
 int64_t wb_throttle_next_ms(const struct wb_throttle *t, int64_t now_ms);
 

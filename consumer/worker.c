@@ -115,15 +115,33 @@ void wb_worker_batch_done(struct wb_worker *w, struct wb_batch *b)
 	wb_list_push_front(&w->pool, &b->link);
 }
 
+static void detach(struct wb_worker *w, struct wb_write *write)
+{
+	w->settings.detach_message(w->settings.arg, write);
+}
+
+void wb_worker_detach(struct wb_worker *w, const struct wb_list *writes)
+{
+	for (struct wb_link *link = writes->head; link; link = link->next)
+		detach(w, wb_write_of(link));
+}
+
+/* What has to wait behind its item or its range, while others go on, waits in memory of its own. */
 static void take_in(struct wb_worker *w)
 {
 	struct wb_list in = { 0 };
 	struct wb_write *write;
+	int64_t now_ms = wb_clock_mono_ms();
 
 	wb_handover_take(&w->in, &in);
 	while ((write = wb_write_of(wb_list_pop(&in)))) {
-		if (wb_item_order_enter(w->order, write))
-			wb_worker_ready(wb_worker_range(w, write->range), write, false);
+		struct wb_range_state *rs = wb_worker_range(w, write->range);
+		bool head = wb_item_order_enter(w->order, write);
+
+		if (!head || wb_throttle_is_held_up(&rs->throttle, now_ms))
+			detach(w, write);
+		if (head)
+			wb_worker_ready(rs, write, false);
 	}
 }
 

@@ -26,6 +26,8 @@ struct wb_worker_settings {
 	void (*judged)(void *arg, struct wb_list *batch);
 	/* Takes writes of ended assignments back, unsent (state FINISHED, no outcome). */
 	void (*handed_back)(void *arg, struct wb_list *batch);
+	/* Makes what the write needs of its Kafka message its own, as it is about to wait for long; once is enough. */
+	void (*detach_message)(void *arg, struct wb_write *w);
 	void *arg;
 	struct wb_outage *outage;
 	struct wb_metrics *metrics;

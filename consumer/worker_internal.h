@@ -82,6 +82,8 @@ struct wb_range_state *wb_worker_range(struct wb_worker *w, struct wb_range *ran
 /* A WAITING head of its item becomes ready to be sent. */
 void wb_worker_ready(struct wb_range_state *rs, struct wb_write *write, bool front);
 struct wb_write *wb_worker_pop_ready(struct wb_range_state *rs);
+/* These writes, that are not in flight, may outlive the neighbours whose fetch they share: their memory becomes their own. */
+void wb_worker_detach(struct wb_worker *w, const struct wb_list *writes);
 /* The head has its outcome: hands it on, and makes the next of its item ready. */
 void wb_worker_judge(struct wb_worker *w, struct wb_write *write, enum wb_outcome outcome, enum wb_reason reason);
 /* The head goes back unsent, as its assignment has ended; state WAITING. */

@@ -42,7 +42,10 @@ static void requeue(struct wb_worker *w, struct wb_range_state *rs, struct wb_wr
 	write->failed_ms = now_ms;
 	if (wb_worker_has_ended(NULL, write)) {
 		wb_worker_hand_back(w, write);
-	} else if (delay_ms > 0) {
+		return;
+	}
+	w->settings.detach_message(w->settings.arg, write);
+	if (delay_ms > 0) {
 		write->not_before_ms = now_ms + delay_ms;
 		wb_delay_heap_push(&w->delayed, write);
 	} else {
@@ -132,6 +135,8 @@ static void judge_operations(struct wb_worker *w, struct wb_batch *b, const stru
 		carry_out(w, rs, write, &verdict);
 	}
 	wb_throttle_replied(&rs->throttle, throttled, wait_ms, wb_clock_mono_ms(), wb_prng_next(&w->random));
+	if (throttled)
+		wb_worker_detach(w, &rs->ready);
 	wb_worker_batch_done(w, b);
 }
 
@@ -144,6 +149,7 @@ static void send_again(struct wb_batch *b)
 		wb_write_advance(write, WB_WRITE_WAITING);
 		write->failed_ms = wb_clock_mono_ms();
 	}
+	wb_worker_detach(b->worker, &b->writes);
 	wb_list_push(&b->range->again, &b->link);
 }
 
@@ -218,6 +224,8 @@ static void judge_request(
 		wb_throttle_replied(
 			&rs->throttle, throttled, verdict->retry_after_ms, now_ms, wb_prng_next(&w->random));
 	}
+	if (wb_throttle_is_held_up(&rs->throttle, now_ms))
+		wb_worker_detach(w, &rs->ready);
 	b->failures++;
 	if (verdict->kind == WB_VERDICT_SPLIT) {
 		split(w, b);

@@ -21,7 +21,7 @@ void wb_write_free(struct wb_write **w)
 {
 	if (!*w)
 		return;
-	assert(!(*w)->message);
+	assert(!(*w)->message && !(*w)->copy);
 	free((*w)->failure);
 	free((*w)->storage);
 	free(*w);

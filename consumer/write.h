@@ -2,7 +2,8 @@
  *
  * A write has one owner at a time; ownership passes only through hand-overs (poller → worker → recorder → poller), so
  * its fields need no lock. The Kafka message's own memory is the document: value, key and headers point into it until
- * the message is released, which happens as soon as the write is recorded.
+ * the message is released, which happens as soon as the write is recorded. All messages of a fetch share one buffer, so
+ * a write that outlives its neighbours is detached: it takes a copy of its own and lets the message go.
  *
  *   WAITING ──> IN_FLIGHT ──> JUDGED ──> RECORDED ──> FINISHED
  *      ^            │            ^
@@ -22,6 +23,7 @@
 
 #include "common/base/list.h"
 #include "common/base/slice.h"
+#include "common/contract/header.h"
 #include "common/contract/record.h"
 #include "common/contract/result.h"
 
@@ -56,6 +58,12 @@ struct wb_write_failure {
 	char message[512];
 };
 
+/* Copies of what the Kafka message held, for a write that waits for long. One allocation: the bytes follow. */
+struct wb_write_copy {
+	size_t header_count;
+	struct wb_header headers[];
+};
+
 struct wb_write {
 	struct wb_link link;     /* in the one list that it stands in */
 	struct wb_write *behind; /* item_order: the next write of the same item */
@@ -66,10 +74,11 @@ struct wb_write {
 	struct wb_assignment *assignment;
 	int64_t offset;
 	int64_t timestamp_ms; /* of the record; -1: none */
-	void *message;        /* the Kafka message; NULL once released */
-	size_t held_bytes;    /* charged to the memory budget while message is held */
+	void *message;        /* the Kafka message; NULL once detached or released */
+	struct wb_write_copy *copy; /* owned: of a detached write, until it is released */
+	size_t held_bytes;    /* charged to the memory budget while message or copy is held */
 
-	struct wb_slice key, value; /* into message; data NULL: none */
+	struct wb_slice key, value; /* into message or copy; data NULL: none */
 	struct wb_slice document;   /* value without surrounding space */
 	struct wb_slice id;         /* decoded; into storage */
 	struct wb_slice pk_text;    /* canonical: ["a"]; into storage */
@@ -103,7 +112,7 @@ struct wb_write {
 
 /* A new WAITING write without timestamp or letter (-1); everything else zero. The caller owns it. */
 struct wb_write *wb_write_new(void);
-/* Frees the write with its storage and failure; message must be released before (NULL). Sets *w to NULL. */
+/* Frees the write with its storage and failure; message and copy must be released before (NULL). Sets *w to NULL. */
 void wb_write_free(struct wb_write **w);
 /* "waiting" …; a literal. */
 const char *wb_write_state_text(enum wb_write_state state);
