@@ -17,7 +17,7 @@ import requests
 from harness.cosmos import same
 from harness.paths import need_tool
 from harness.ports import free_port, listens
-from harness.process import Process, ProcessFailed
+from harness.process import Process, ProcessFailed, wait_until
 
 
 # ---- Kafka
@@ -186,7 +186,7 @@ def test_process_stop_kill_and_leftovers(tmp_path):
     assert process.stop() == -15
     left = process.end()
     assert len(left) == 1
-    assert process.leftovers() == []
+    wait_until(lambda: not process.leftovers(), 10, "the killed one to be gone")
 
 
 def test_process_that_ends_early_is_reported_with_its_log(tmp_path):

@@ -45,6 +45,6 @@ def test_promise_9_reading_stops_for_what_is_in_headers_too(kafka, topics, priva
     kafka.publish(topics.writes, ((f"d{i}", f'{{"id":"d{i}","pk":"p"}}', fill) for i in range(400)))
     wait_until(lambda: consumer.metric("writebehind_held_bytes") > 16 * MIB, 30, "the budget to be used")
     time.sleep(2)
-    assert consumer.metric("writebehind_pending_writes") < 40, "reading goes on beyond the budget"
+    assert consumer.metric("writebehind_pending_writes") < 60, "reading goes on beyond the budget"
     private_cosmos_server.fail_with(0)
     wait_until(lambda: consumer.metric("writebehind_outcomes_total", outcome="written") >= 400, 60, "all to be written")
