@@ -54,8 +54,8 @@ def test_promise_9_stuck_writes_do_not_hold_their_neighbours(kafka, topics, make
     wait_until(lambda: consumer.metric("writebehind_held_bytes") == 0, 10, "all memory to be given back")
 
 
-def test_promise_9_writes_behind_their_item_and_parked_ones_are_written_as_they_were(kafka, topics, make_sandbox, start):
-    """Copied out while they wait behind their item or for their container; the last state of each item is right."""
+def test_promise_9_writes_behind_their_item_are_written_as_they_were(kafka, topics, make_sandbox, start):
+    """Copied out while they wait behind their item; the last state of each item is right."""
     sandbox = make_sandbox()
     slow = [{"match": {"id_prefix": "hot-"}, "probability": 0.5, "status": 449}]
     sandbox.post("/_sandbox/faults", json=slow).raise_for_status()
