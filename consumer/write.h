@@ -7,10 +7,11 @@
  *
  *   WAITING ──> IN_FLIGHT ──> JUDGED ──> RECORDED ──> FINISHED
  *      ^            │            ^
- *      └── retry ───┘            └── WAITING (dead before it was sent: it could not be decoded)
+ *      └── again ───┘            └── WAITING (superseded, or dead before it was sent: it could not be decoded)
  *   WAITING ──> FINISHED: handed back unsent, because its assignment ended; it has no outcome
  *
  *   WAITING    read, and queued behind its item, its range or a delay           (poller, worker)
+ *              or replaced by a newer write of its item, whose `older` it is    (worker)
  *   IN_FLIGHT  in a request that has no reply yet                               (worker)
  *   JUDGED     has an outcome; a dead letter may be on its way to Kafka         (recorder)
  *   RECORDED   its outcome is in a results record that is not acknowledged yet  (recorder)
@@ -39,23 +40,32 @@ enum wb_write_state {
 	WB_WRITE_FINISHED,
 };
 
+/* What the next request for a write does. A write that Cosmos DB refused for ever is condemned: the stored item is read
+ * once more before it is judged, to compare it and for its etag, and before anything newer of the item is sent. */
+enum wb_write_step {
+	WB_STEP_SEND, /* the operation itself */
+	WB_STEP_READ, /* condemned: reason says what it dies of */
+};
+
 /* A partition while it is ours: from assignment to revocation. The poller makes and frees it; it lives until every
  * write of it has come back. */
 struct wb_assignment {
 	const char *topic; /* outlives it */
 	int32_t partition;
-	uint32_t epoch;     /* differs for each assignment of the partition */
+	uint32_t epoch; /* differs for each assignment of the partition */
 	_Atomic bool ended; /* set by the poller: nothing more of it may be sent */
+	_Atomic bool lost; /* somebody else has it already: what is in flight is cut off. Set with ended */
 };
 
 struct wb_container; /* consumer/metadata.h: which container it is for; NULL until its target is known */
-struct wb_range;     /* consumer/metadata.h: where it goes in there; NULL until it is routed */
+struct wb_range; /* consumer/metadata.h: where it goes in there; NULL until it is routed */
 
 /* What Cosmos DB said last, kept only for writes that failed at least once. Owned by the write. */
 struct wb_write_failure {
 	int status, substatus;
 	char activity_id[64];
 	char message[512];
+	char item_etag[128]; /* of the stored item at the death: its etag, "absent", or "" when it is not known */
 };
 
 /* Copies of what the Kafka message held, for a write that waits for long. One allocation: the bytes follow. */
@@ -65,23 +75,30 @@ struct wb_write_copy {
 };
 
 struct wb_write {
-	struct wb_link link;     /* in the one list that it stands in */
+	struct wb_link link; /* in the one list that it stands in */
 	struct wb_write *behind; /* item_order: the next write of the same item */
-	uint64_t item_hash;      /* of container, partition key and id */
+	struct wb_write *older; /* item_order: the write that this one replaced, which may have replaced an older one */
+	struct wb_write *entered_before, *entered_after; /* engine: all that it holds, as they came */
+	struct wb_write *read_before, *read_after; /* poller: all of the partition that have not come back */
+	uint64_t item_hash; /* of container, partition key and id */
 	enum wb_write_state state;
+	enum wb_write_step step;
 	enum wb_op op;
 
 	struct wb_assignment *assignment;
 	int64_t offset;
 	int64_t timestamp_ms; /* of the record; -1: none */
-	void *message;        /* the Kafka message; NULL once detached or released */
+	void *message; /* the Kafka message; NULL once detached or released */
 	struct wb_write_copy *copy; /* owned: of a detached write, until it is released */
-	size_t held_bytes;    /* charged to the memory budget while message or copy is held */
+	size_t held_bytes; /* charged to the memory budget while message or copy is held */
 
 	struct wb_slice key, value; /* into message or copy; data NULL: none */
-	struct wb_slice document;   /* value without surrounding space */
-	struct wb_slice id;         /* decoded; into storage */
-	struct wb_slice pk_text;    /* canonical: ["a"]; into storage */
+	struct wb_slice document; /* value without surrounding space */
+	struct wb_slice id; /* decoded; into storage */
+	struct wb_slice pk_text; /* canonical: ["a"]; into storage */
+	struct wb_slice epk; /* effective partition key, bytes; into storage */
+	struct wb_slice if_match, if_none_match; /* conditions; data NULL: none; into storage */
+	bool is_replay; /* of a dead letter: a failed condition then means superseded */
 	/* With pk_text and id: which item. Set before item_order sees the write; one object per container's name. */
 	const struct wb_container *container;
 	struct wb_range *range;
@@ -90,24 +107,26 @@ struct wb_write {
 	char job[WB_JOB_ID_SIZE];
 	uint64_t seq;
 
-	unsigned attempts;        /* requests that carried it */
+	unsigned attempts; /* requests that carried it */
 	int64_t first_failure_ms; /* wall clock; 0: none yet */
-	int64_t not_before_ms;    /* monotonic: a retry waits until then */
-	unsigned retries;         /* failures of its own, for its backoff */
-	int64_t failed_ms;        /* monotonic, of the last failure */
-	int64_t retry_wait_ms;    /* spent in backoffs of its own while its range served others */
-	bool alone;               /* a request of it alone failed as a whole: it never travels with others again */
-	double request_charge;    /* of all attempts */
+	int64_t not_before_ms; /* monotonic: a retry waits until then */
+	unsigned retries; /* failures of its own, for its backoff */
+	int64_t failed_ms; /* monotonic, of the last failure */
+	int64_t retry_wait_ms; /* spent in backoffs of its own while its range served others */
+	bool alone; /* a request of it alone failed as a whole: it never travels with others again */
+	bool compare; /* condemned: when the stored item is what it wanted, it is written after all */
+	bool unique_key_retried; /* a conflict over a unique key was tried again after the writes before it */
+	double request_charge; /* of all attempts */
 	struct wb_write_failure *failure;
 
-	enum wb_outcome outcome;  /* meaningful from JUDGED on */
-	enum wb_reason reason;    /* for WB_DEAD */
+	enum wb_outcome outcome; /* meaningful from JUDGED on */
+	enum wb_reason reason; /* for WB_DEAD */
 	int32_t letter_partition; /* where its dead letter is; -1: not there yet */
 	int64_t letter_offset;
 	bool letter_refused; /* Kafka refused its letter at least once, and has not taken it yet */
 
-	void *owner;   /* for callbacks that are given the write alone: who has it */
-	char *storage; /* owned: decoded id, canonical key */
+	void *owner; /* for callbacks that are given the write alone: who has it */
+	char *storage; /* owned: decoded id, canonical key, effective key, conditions; stays until the write is freed */
 };
 
 /* A new WAITING write without timestamp or letter (-1); everything else zero. The caller owns it. */
@@ -121,6 +140,18 @@ void wb_write_advance(struct wb_write *w, enum wb_write_state to);
 /* Notes a failure: kept for the dead letter and the log. wall_ms: now. Text is cut to fit. */
 void wb_write_note_failure(struct wb_write *w, int status, int substatus, struct wb_slice activity_id,
 	struct wb_slice message, int64_t wall_ms);
+
+/* An upsert without conditions: only such may take the place of another such, as only the last one's effect is seen. */
+static inline bool wb_write_is_plain_upsert(const struct wb_write *w)
+{
+	return w->op == WB_OP_UPSERT && w->step == WB_STEP_SEND && !w->if_match.data && !w->if_none_match.data;
+}
+
+/* If-None-Match: * makes an upsert a create whose conflict is a failed condition. */
+static inline bool wb_write_is_create(const struct wb_write *w)
+{
+	return w->op == WB_OP_CREATE || (w->op == WB_OP_UPSERT && wb_slice_eq_cstr(w->if_none_match, "*"));
+}
 
 static inline struct wb_write *wb_write_of(struct wb_link *link)
 {
