@@ -16,8 +16,8 @@
 
 /* What a write adds to a body at most. The sum over a body's writes bounds the body, its brackets and commas included. */
 size_t wb_bulk_operation_size(const struct wb_write *w);
-/* begin, append for each write, end: body is then one bulk body. The write is an upsert with a document or a delete. A
- * body that did not fit tells so by wb_buf_status. */
+/* begin, append for each write, end: body is then one bulk body. Every operation, with its conditions. A body that did not
+ * fit tells so by wb_buf_status. */
 void wb_bulk_begin(struct wb_buf *body);
 void wb_bulk_append(struct wb_buf *body, const struct wb_write *w);
 void wb_bulk_end(struct wb_buf *body);

@@ -21,6 +21,7 @@ struct wb_decode_settings {
 	const struct wb_slice *allowed;      /* container names that wb-container may name (cosmos.containers) */
 	size_t allowed_count;
 	size_t document_max_bytes;
+	bool tombstones; /* a null value without wb-op deletes the item that the key names (consumer.tombstones) */
 };
 
 struct wb_decode_target {
@@ -35,11 +36,16 @@ struct wb_decode_target {
 enum wb_reason wb_decode_target(const struct wb_decode_settings *settings, const struct wb_header *headers,
 	size_t count, struct wb_write *w, struct wb_record_meta *ret_meta, struct wb_decode_target *ret,
 	struct wb_error *why) WB_MUST_USE;
-/* Judges w->value (upsert) or the headers wb-id and wb-partition-key (delete; a value is ignored) and fills document,
- * and id and pk_text in storage; ret_epk is where it belongs. An upsert may carry those headers, too: they must then
- * say what the document says. A property that the document lacks is undefined and fine. scratch is cleared and used.
- * NONE, or a reason with why and w unchanged: operations and conditions that are not carried out are
- * UNKNOWN_OPERATION, a null value without wb-op is TOMBSTONE. */
+/* Judges the value and the headers and fills document (a patch: its operations), and, in storage, id, pk_text, epk and the
+ * conditions; ret_epk is where it belongs.
+ *   upsert, create, replace   the document says which item; headers wb-id and wb-partition-key, where given, must agree.
+ *                             A property that the document lacks is undefined and fine
+ *   delete                    wb-id and wb-partition-key say which; a value is ignored
+ *   patch                     likewise; the value is {"operations":[1 to 10 of them],"condition"?:"…"} or their bare array
+ *   a null value without wb-op: a tombstone, with settings->tombstones a delete of the item whose id is the key and whose
+ *                             partition key is wb-partition-key, or the id itself where the container's path is /id
+ * scratch is cleared and used. NONE, or a reason with why and w unchanged; but TOO_LARGE fills w, since its item is
+ * known and can be read. */
 enum wb_reason wb_decode_document(const struct wb_decode_settings *settings, const struct wb_record_meta *meta,
 	const struct wb_pk_definition *definition, struct wb_buf *scratch, struct wb_write *w, struct wb_epk *ret_epk,
 	struct wb_error *why) WB_MUST_USE;

@@ -1,5 +1,8 @@
 /* At most one write in flight per item, and the others of that item behind it in log order.
  *
+ * A newer plain upsert of an item that still waits may take its place, within one topic partition; the older one is kept
+ * as its `older` until the newer has its end.
+ *
  * An item is (container, canonical partition key, decoded id). A write that enters is either the head of its item
  * (it may be sent) or waits behind. Different items never wait for one another here. One probe of a hash table and no
  * allocation a write, but when the table doubles; it shrinks again with what it holds.
@@ -22,6 +25,12 @@ void wb_item_order_free(struct wb_item_order **o);
 bool wb_item_order_enter(struct wb_item_order *o, struct wb_write *w) WB_MUST_USE;
 /* The head has its outcome (or goes back unsent): it leaves, and the next of its item, now head, is returned or NULL. */
 struct wb_write *wb_item_order_leave(struct wb_item_order *o, struct wb_write *head) WB_MUST_USE;
+/* The head, which is WAITING, gives its place to the write behind it when both are plain upserts of one assignment: that
+ * one becomes the head, with the old head as its `older`, and is returned. NULL, and nothing changes, otherwise. */
+struct wb_write *wb_item_order_replace(struct wb_item_order *o, struct wb_write *head) WB_MUST_USE;
+/* The head, which will not be written, gives its place back to its `older`, which is returned and must be there: the head
+ * then stands right behind it. */
+struct wb_write *wb_item_order_restore(struct wb_item_order *o, struct wb_write *head) WB_MUST_USE;
 /* Takes out all waiting (non-head) writes for which pick says true, to the end of ret, each item's in log order; for
  * revocation. Heads are left: the caller has them. pick must not use this order. */
 void wb_item_order_withdraw(

@@ -12,14 +12,16 @@
 #include "common/base/metrics.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct wb_outage; /* opaque */
 
 struct wb_outage *wb_outage_new(struct wb_health *health, struct wb_metrics *metrics, struct wb_log *log);
 void wb_outage_free(struct wb_outage **o);
-/* A whole request of a range failed; *counted is the range's own, false at first. why is copied. */
-void wb_outage_note(struct wb_outage *o, bool *counted, const char *why);
+/* A whole request of a range failed; *counted is the range's own, false at first. why is copied. now_ms: monotonic,
+ * which may stand still from one call to the next. */
+void wb_outage_note(struct wb_outage *o, bool *counted, const char *why, int64_t now_ms);
 /* The range was served again. */
-void wb_outage_over(struct wb_outage *o, bool *counted);
+void wb_outage_over(struct wb_outage *o, bool *counted, int64_t now_ms);
 
 #endif

@@ -1,6 +1,7 @@
 /* HTTPS to Cosmos DB for one thread: a curl multi handle with kept connections, signing and reply headers.
  *
  * Requests are signed anew at each send (a signature is kept for a second). TLS is verified. Replies are bounded.
+ * Requests go where the account is writable now (account.h).
  * Not thread-safe but for wake: each worker, and the metadata thread, owns one.
  */
 #ifndef WB_CONSUMER_TRANSPORT_H
@@ -8,7 +9,9 @@
 
 #include "common/base/buf.h"
 #include "common/base/log.h"
+#include "consumer/account.h"
 #include "consumer/options.h"
+#include "consumer/reply.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -33,30 +36,25 @@ struct wb_request {
 	struct wb_slice body;           /* must stay until the reply */
 };
 
-struct wb_reply {
-	int status;       /* 0: no reply; error says why */
-	int substatus;
-	int64_t retry_after_ms;         /* -1: not given */
-	double request_charge;
-	char activity_id[64];
-	char etag[128];
-	char continuation[1024];        /* x-ms-continuation; too long a one is cut and truncated_continuation set */
-	bool truncated_continuation;
-	struct wb_slice body;           /* valid during the callback */
-	const char *error;              /* curl's words when status is 0; NULL else */
-	bool timed_out;
-};
 typedef void (*wb_reply_fn)(void *arg, const struct wb_reply *reply);
 
-struct wb_transport *wb_transport_new(
-	const struct wb_cosmos_options *options, unsigned max_connections, struct wb_error *e) WB_MUST_USE;
+/* account: where to send to now; outlives the transport. client: who we are, for the User-Agent. */
+struct wb_transport *wb_transport_new(const struct wb_cosmos_options *options, const struct wb_account *account,
+	const char *client, unsigned max_connections, struct wb_error *e) WB_MUST_USE;
 /* Requests in flight are dropped without callback. */
 void wb_transport_free(struct wb_transport **t);
-/* Starts a request; fn runs once, from wb_transport_run, also for every failure. */
+/* Starts a request; fn runs once, from wb_transport_perform or wb_transport_cancel, also for every failure. */
 void wb_transport_send(struct wb_transport *t, const struct wb_request *request, wb_reply_fn fn, void *arg);
-/* Does what can be done and waits up to timeout_ms for more, or until woken; runs callbacks. */
+/* Waits up to timeout_ms for something to do, or until woken. Nothing is sent or received meanwhile. */
+void wb_transport_wait(struct wb_transport *t, int64_t timeout_ms);
+/* Sends and receives what is possible without waiting; runs callbacks. */
+void wb_transport_perform(struct wb_transport *t);
+/* perform, wait, perform. */
 void wb_transport_run(struct wb_transport *t, int64_t timeout_ms);
-/* Ends the wait of run. Any thread. */
+/* Ends the requests for whose arg pick says true, at once: their connections are closed, and their fn runs with status
+ * 0. pick NULL: all. Not from a callback. */
+void wb_transport_cancel(struct wb_transport *t, bool (*pick)(void *request_arg));
+/* Ends the wait. Any thread. */
 void wb_transport_wake(struct wb_transport *t);
 size_t wb_transport_in_flight(const struct wb_transport *t);
 

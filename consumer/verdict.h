@@ -24,6 +24,7 @@ enum wb_verdict_kind {
 	WB_VERDICT_OUTAGE, /* the whole request failed for no fault of an operation: the range waits, then again */
 	WB_VERDICT_SPLIT, /* the whole request failed and one operation may be the cause: halves, then alone */
 	WB_VERDICT_DEAD, /* never: reason says why */
+	WB_VERDICT_COMPARE, /* never, unless the stored item already is what the write wanted: reason says why */
 };
 
 /* A request that failed so often in a row for a reason that is most likely the service's is split all the same. */
@@ -33,11 +34,18 @@ enum wb_verdict_kind {
 
 struct wb_verdict {
 	enum wb_verdict_kind kind;
-	/* For DEAD; else what an operation dies of that keeps failing so for cosmos.operation.retry.max.ms by itself. */
+	/* For DEAD and COMPARE; else what an operation dies of that keeps failing so for cosmos.operation.retry.max.ms by itself. */
 	enum wb_reason reason;
 	int64_t retry_after_ms; /* what the server asked for, 0 when it did not */
 	bool counts; /* towards that time; for what is never an operation's fault it does not */
 	bool outage; /* the request failed as a whole, for the service's sake: wb_throttle_failed, not replied */
+};
+
+/* What a verdict depends on beside the reply. */
+struct wb_verdict_write {
+	enum wb_op op;
+	bool is_create;   /* wb_write_is_create: an upsert with If-None-Match: * is one */
+	bool conditional; /* it has If-Match or If-None-Match */
 };
 
 struct wb_reply_status {
@@ -47,11 +55,17 @@ struct wb_reply_status {
 };
 
 /* One operation of a bulk whose reply was well-formed. */
-struct wb_verdict wb_verdict_operation(enum wb_op op, const struct wb_reply_status *reply);
-/* A whole bulk that failed: not 2xx, or 2xx with a malformed body. operations: how many it carried, > 0. failures: how
- * often in a row this same request failed before. With one operation, what would be SPLIT is a verdict on it. */
-struct wb_verdict wb_verdict_request(const struct wb_reply_status *reply, unsigned operations, unsigned failures);
+struct wb_verdict wb_verdict_operation(const struct wb_verdict_write *write, const struct wb_reply_status *reply);
+/* A whole bulk that failed: not 2xx, or 2xx with a malformed body. operations: how many it carried, > 0; first: the first
+ * of them. failures: how often in a row this same request failed before. With one operation, what would be SPLIT is a
+ * verdict on it. */
+struct wb_verdict wb_verdict_request(const struct wb_verdict_write *first, const struct wb_reply_status *reply,
+	unsigned operations, unsigned failures);
 /* A point write. failures: how often in a row it failed before. */
-struct wb_verdict wb_verdict_point(enum wb_op op, const struct wb_reply_status *reply, unsigned failures);
+struct wb_verdict wb_verdict_point(
+	const struct wb_verdict_write *write, const struct wb_reply_status *reply, unsigned failures);
+/* The reading of a condemned write's item: DONE when it was read; DEAD with NOT_FOUND when it does not exist; else RETRY,
+ * THROTTLED, REFRESH, TOPOLOGY or OUTAGE as above. */
+struct wb_verdict wb_verdict_read(const struct wb_reply_status *reply, unsigned failures);
 
 #endif

@@ -1,0 +1,18 @@
+/* Whether the stored item already is what a write wanted: then the write was done before, perhaps in an earlier life of
+ * the consumer, and its conflict or failed condition is no failure (promise 10).
+ *
+ * Off the hot path: only refused writes come here. Pure, thread-safe.
+ */
+#ifndef WB_CONSUMER_COMPARE_H
+#define WB_CONSUMER_COMPARE_H
+
+#include "common/base/slice.h"
+
+#include <stdbool.h>
+
+/* Whether both are the same JSON object by value, members in any order, numbers as doubles, of repeated members the last;
+ * members that the service adds (_rid, _self, _etag, _attachments, _ts) are left out on both sides. False for what is no
+ * object or cannot be read. */
+bool wb_compare_documents(struct wb_slice sent, struct wb_slice stored);
+
+#endif
