@@ -29,14 +29,15 @@ struct wb_batch {
 	struct wb_list writes;
 	bool point;          /* one write, sent as itself: by its step an operation or a reading */
 	struct wb_buf body;  /* of a bulk; a point write's body is in the write */
-	void *sender;        /* the sender's own */
+	void *sender;        /* the sender's own, as is sent_us */
+	int64_t sent_us;
 
 	struct wb_link link; /* in its range's list of those to send again, or in the pool */
 	struct wb_batch *flying_next, **flying_prev; /* while it is in flight */
 	struct wb_engine *engine;
 	struct wb_range_state *state;
 	unsigned failures;   /* of the whole request, in a row */
-	int64_t sent_ms;
+	int64_t failing_since_ms; /* of failures */
 };
 
 struct wb_engine_calls {
@@ -50,6 +51,8 @@ struct wb_engine_calls {
 	void (*detach_message)(void *arg, struct wb_write *w);
 	/* The range of a write now (wb_container_route). */
 	struct wb_range *(*route)(void *arg, const struct wb_container *container, const struct wb_epk *epk);
+	/* Whether writes to the container are to be handed back instead of sent: it is stale, or missing and given up. */
+	bool (*is_given_up)(void *arg, const struct wb_container *container);
 	/* The container's definition and ranges are to be read again. */
 	void (*refresh)(void *arg, const struct wb_container *container);
 	/* The account's writable locations are to be read again. */
@@ -71,7 +74,7 @@ struct wb_engine_settings {
 };
 
 struct wb_engine *wb_engine_new(const struct wb_engine_settings *settings);
-/* Everything must have left: see wb_engine_withdraw. */
+/* Everything must have left: see wb_engine_cut_off and wb_engine_withdraw. */
 void wb_engine_free(struct wb_engine **e);
 
 /* What time it is, for all that follows: monotonic and wall clock. Never backwards. */
@@ -83,8 +86,10 @@ void wb_engine_take(struct wb_engine *e, struct wb_list *batch);
 void wb_engine_replied(struct wb_engine *e, struct wb_batch *batch, const struct wb_reply *reply);
 /* Sends what may be sent now. Returns when to look again, monotonic; INT64_MAX: when something comes. */
 int64_t wb_engine_serve(struct wb_engine *e);
+/* The request was cut off by ourselves: its fate is unknown, and that is nobody's fault. The batch is the engine's again. */
+void wb_engine_cut_off(struct wb_engine *e, struct wb_batch *batch);
 /* Hands back whatever may not be sent any more and is not in flight: of assignments that ended, of containers that are
- * stale; all: everything. */
+ * given up; all: everything. */
 void wb_engine_withdraw(struct wb_engine *e, bool all);
 /* Delivers what is judged and handed back, by the calls. */
 void wb_engine_hand_over(struct wb_engine *e);

@@ -69,3 +69,9 @@ void wb_throttle_failed(struct wb_throttle *t, int64_t retry_after_ms, int64_t n
 		t->outage_until_ms = now_ms + wb_backoff_next_ms(&t->backoff, random, later(asked_ms, 1));
 	t->outage = true;
 }
+
+void wb_throttle_cancelled(struct wb_throttle *t)
+{
+	assert(t->in_flight > 0);
+	t->in_flight--;
+}

@@ -2,7 +2,7 @@
  *
  * 429 makes the range wait as long as the server asked; an outage makes it wait by a jittered backoff and lets one
  * request try first, so that a recovering service is not stormed. The limit of concurrency is fixed for now.
- * Every request sent ends with exactly one of replied and failed.
+ * Every request sent ends with exactly one of replied, failed and cancelled.
  * Pure: time and randomness are arguments. Not thread-safe: the range's worker owns it.
  */
 #ifndef WB_CONSUMER_THROTTLE_H
@@ -37,6 +37,8 @@ void wb_throttle_replied(
 	struct wb_throttle *t, bool throttled, int64_t retry_after_ms, int64_t now_ms, uint64_t random);
 /* The whole request failed as an outage (wb_verdict's member of that name). retry_after_ms as above: a floor. */
 void wb_throttle_failed(struct wb_throttle *t, int64_t retry_after_ms, int64_t now_ms, uint64_t random);
+/* The request was cut off by ourselves: that tells nothing of the range. */
+void wb_throttle_cancelled(struct wb_throttle *t);
 /* Throttled, or in an outage: what comes now waits for longer than for a free slot. */
 bool wb_throttle_is_held_up(const struct wb_throttle *t, int64_t now_ms);
 /* When sending may be possible again: now_ms when it is, INT64_MAX when only a reply can change it. */

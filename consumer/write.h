@@ -115,6 +115,7 @@ struct wb_write {
 	int64_t retry_wait_ms; /* spent in backoffs of its own while its range served others */
 	bool alone; /* a request of it alone failed as a whole: it never travels with others again */
 	bool compare; /* condemned: when the stored item is what it wanted, it is written after all */
+	bool waits_for_earlier;   /* for a unique key that an earlier write may free */
 	bool unique_key_retried; /* a conflict over a unique key was tried again after the writes before it */
 	double request_charge; /* of all attempts */
 	struct wb_write_failure *failure;
