@@ -20,7 +20,12 @@ static const struct wb_option group_rows[] = {
 		.type = WB_OPT_STRING,
 		.offset = AT(group_id),
 		.def = "writebehind",
-		.help = "consumer group whose members share the partitions of the writes topic" },
+		.help = "consumer group whose members share the partitions of the writes topics" },
+	{ .key = "topic.map",
+		.type = WB_OPT_STRING,
+		.offset = AT(topic_map_text),
+		.help = "more topics to read, each for a container of its own, as TOPIC:CONTAINER separated by commas; "
+			"records of topic.writes go to cosmos.container" },
 };
 
 static const struct wb_option cosmos_rows[] = {
@@ -95,7 +100,21 @@ static const struct wb_option consumer_rows[] = {
 		.def = "20s",
 		.min = 0,
 		.max = 240000,
-		.help = "how long a revoked partition may take to finish what was read of it" },
+		.help = "how long a revoked partition may take to finish what was read of it; nothing of it is sent "
+			"in the last cosmos.request.timeout.ms of that, so that every request has its end" },
+	{ .key = "consumer.tombstones",
+		.type = WB_OPT_ENUM,
+		.offset = AT(tombstones),
+		.def = "dead-letter",
+		.choices = "dead-letter|delete",
+		.help = "a record without value and wb-op: a dead letter, or a delete of the item that its key names" },
+	{ .key = "consumer.on.lost.range",
+		.type = WB_OPT_ENUM,
+		.offset = AT(on_lost_range),
+		.def = "stop",
+		.choices = "stop|continue",
+		.help = "when records fell out of retention before they were read: the partition stands still, or goes "
+			"on behind them; either way the log names what is lost" },
 	{ .key = "cosmos.range.concurrency",
 		.type = WB_OPT_INT,
 		.offset = AT(range_concurrency),
@@ -144,7 +163,8 @@ static const struct wb_option consumer_rows[] = {
 		.def = "25s",
 		.min = 0,
 		.max = 600000,
-		.help = "how long SIGTERM waits for writes under way before it hands them back" },
+		.help = "how long SIGTERM waits for writes under way before it hands them back; nothing is sent in the "
+			"last cosmos.request.timeout.ms of that" },
 	{ .key = "admin.listen",
 		.type = WB_OPT_STRING,
 		.offset = AT(admin_listen),
@@ -167,8 +187,8 @@ const struct wb_option_table wb_consumer_option_table = {
 	.usage = "writebehind-consumer [options]",
 	.epilogue = "Exit codes:\n"
 		    "  0  stopped by SIGTERM or SIGINT\n"
-		    "  1  could not go on; the log says why\n"
-		    "  2  a bad option\n",
+		    "  1  could not go on; the log says why. Worth a restart\n"
+		    "  2  a bad option: the same again until it is changed, so not worth a restart\n",
 	.groups = groups,
 	.group_count = WB_ARRAY_LEN(groups),
 };
@@ -302,7 +322,28 @@ static enum wb_err check_timeouts(struct wb_consumer_options *o, struct wb_error
 		return wb_error_set(e, WB_EINVAL,
 			"cosmos.request.timeout.ms (%lld) must be below kafka.session.timeout.ms (%lld)",
 			(long long)o->cosmos.request_timeout_ms, (long long)session_ms);
+	o->session_timeout_ms = session_ms;
 	return WB_OK;
+}
+
+static enum wb_err read_topics(struct wb_consumer_options *o, struct wb_error *e)
+{
+	enum wb_err err = wb_topic_map_parse(&o->topic_map, o->topic_map_text, e);
+
+	for (size_t i = 0; i < o->topic_map.count && err == WB_OK; i++) {
+		const struct wb_topic_entry *entry = &o->topic_map.entries[i];
+
+		if (!name_ok(entry->container))
+			return wb_error_set(e, WB_EINVAL, "topic.map: \"%.*s\" is no container's name",
+				WB_SLICE_ARGS(entry->container));
+		if (strcmp(entry->topic, o->kafka.topic_writes) == 0 ||
+			strcmp(entry->topic, o->kafka.topic_results) == 0 ||
+			strcmp(entry->topic, o->kafka.topic_dead_letters) == 0)
+			return wb_error_set(e, WB_EINVAL,
+				"topic.map: topic %s is topic.writes, topic.results or topic.dead.letters already",
+				entry->topic);
+	}
+	return err;
 }
 
 enum wb_err wb_consumer_options_finish(struct wb_consumer_options *o, struct wb_error *e)
@@ -315,6 +356,8 @@ enum wb_err wb_consumer_options_finish(struct wb_consumer_options *o, struct wb_
 		err = read_containers(&o->cosmos, e);
 	if (err == WB_OK)
 		err = check_timeouts(o, e);
+	if (err == WB_OK)
+		err = read_topics(o, e);
 	return err;
 }
 
@@ -323,5 +366,6 @@ void wb_consumer_options_release(struct wb_consumer_options *o)
 	wb_cosmos_key_wipe(&o->cosmos.key);
 	free(o->cosmos.allowed);
 	o->cosmos.allowed = NULL;
+	wb_topic_map_release(&o->topic_map);
 	wb_options_release(&wb_consumer_option_table, o);
 }

@@ -7,6 +7,7 @@
 #include "common/base/slice.h"
 #include "common/cosmos/sign.h"
 #include "common/kafka/options.h"
+#include "consumer/topic_map.h"
 
 #define WB_CONSUMER_WORKERS_MAX 256
 
@@ -24,9 +25,17 @@ struct wb_cosmos_options {
 	int64_t connect_timeout_ms; /* cosmos.connect.timeout.ms */
 };
 
+enum wb_tombstones { WB_TOMBSTONES_DEAD_LETTER, WB_TOMBSTONES_DELETE };
+enum wb_lost_range { WB_LOST_RANGE_STOP, WB_LOST_RANGE_CONTINUE };
+
 struct wb_consumer_options {
 	struct wb_kafka_options kafka;
 	char *group_id; /* kafka.group.id */
+	int64_t session_timeout_ms; /* kafka.session.timeout.ms, or our default of it */
+	char *topic_map_text; /* topic.map */
+	struct wb_topic_map topic_map; /* read from it: the topics beside topic.writes */
+	int tombstones; /* consumer.tombstones: enum wb_tombstones */
+	int on_lost_range; /* consumer.on.lost.range: enum wb_lost_range */
 	struct wb_cosmos_options cosmos;
 	int64_t workers; /* consumer.workers */
 	int64_t max_offset_gap; /* consumer.max.offset.gap: records */
