@@ -207,6 +207,41 @@ struct wb_write *wb_item_order_leave(struct wb_item_order *o, struct wb_write *h
 	return next;
 }
 
+static bool may_replace(const struct wb_write *newer, const struct wb_write *older)
+{
+	return newer->assignment == older->assignment && wb_write_is_plain_upsert(newer) &&
+		wb_write_is_plain_upsert(older);
+}
+
+struct wb_write *wb_item_order_replace(struct wb_item_order *o, struct wb_write *head)
+{
+	struct wb_write *newer = head->behind;
+	struct item *item;
+
+	if (!newer || !may_replace(newer, head))
+		return NULL;
+	item = find(o, head);
+	assert(item->head == head && head->state == WB_WRITE_WAITING);
+	item->head = newer;
+	head->behind = NULL;
+	newer->older = head;
+	o->waiting--;
+	return newer;
+}
+
+struct wb_write *wb_item_order_restore(struct wb_item_order *o, struct wb_write *head)
+{
+	struct item *item = find(o, head);
+	struct wb_write *older = head->older;
+
+	assert(item->head == head && older);
+	head->older = NULL;
+	older->behind = head;
+	item->head = older;
+	o->waiting++;
+	return older;
+}
+
 static void withdraw_of_item(struct wb_item_order *o, struct item *item,
 	bool (*pick)(void *arg, const struct wb_write *w), void *arg, struct wb_list *ret)
 {

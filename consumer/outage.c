@@ -1,6 +1,5 @@
 #include "consumer/outage.h"
 
-#include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/base/thread.h"
 
@@ -53,10 +52,8 @@ static void count_seconds(struct wb_outage *o, int64_t now_ms)
 	o->counted_ms = now_ms;
 }
 
-void wb_outage_note(struct wb_outage *o, bool *counted, const char *why)
+void wb_outage_note(struct wb_outage *o, bool *counted, const char *why, int64_t now_ms)
 {
-	int64_t now_ms = wb_clock_mono_ms();
-
 	wb_mutex_lock(&o->lock);
 	if (!*counted && o->ranges++ == 0) {
 		o->since_ms = o->counted_ms = now_ms;
@@ -75,13 +72,10 @@ void wb_outage_note(struct wb_outage *o, bool *counted, const char *why)
 	wb_mutex_unlock(&o->lock);
 }
 
-void wb_outage_over(struct wb_outage *o, bool *counted)
+void wb_outage_over(struct wb_outage *o, bool *counted, int64_t now_ms)
 {
-	int64_t now_ms;
-
 	if (!*counted)
 		return;
-	now_ms = wb_clock_mono_ms();
 	wb_mutex_lock(&o->lock);
 	count_seconds(o, now_ms);
 	*counted = false;

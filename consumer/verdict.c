@@ -23,9 +23,16 @@ static struct wb_verdict dead(enum wb_reason reason)
 	return (struct wb_verdict){ .kind = WB_VERDICT_DEAD, .reason = reason };
 }
 
+/* Unless the stored item shows that an earlier attempt did it. */
+static struct wb_verdict compare(enum wb_reason reason)
+{
+	return (struct wb_verdict){ .kind = WB_VERDICT_COMPARE, .reason = reason };
+}
+
 static struct wb_verdict asking(struct wb_verdict v, const struct wb_reply_status *reply)
 {
-	if (v.kind == WB_VERDICT_DONE || v.kind == WB_VERDICT_DEAD || reply->retry_after_ms <= 0)
+	if (v.kind == WB_VERDICT_DONE || v.kind == WB_VERDICT_DEAD || v.kind == WB_VERDICT_COMPARE ||
+		reply->retry_after_ms <= 0)
 		return v;
 	v.retry_after_ms = reply->retry_after_ms < WB_VERDICT_RETRY_AFTER_MAX_MS ? reply->retry_after_ms
 										 : WB_VERDICT_RETRY_AFTER_MAX_MS;
@@ -52,18 +59,27 @@ static struct wb_verdict key_mismatch(void)
 }
 
 /* Replace and patch need the item; create and upsert never miss one, so it must be the container. */
-static struct wb_verdict not_found(enum wb_op op, int substatus)
+static struct wb_verdict not_found(const struct wb_verdict_write *w, int substatus)
 {
 	if (substatus == READ_SESSION_NOT_AVAILABLE)
 		return again(WB_VERDICT_RETRY, true);
-	if (substatus != 0 || op == WB_OP_UPSERT || op == WB_OP_CREATE)
+	if (substatus != 0 || w->op == WB_OP_UPSERT || w->op == WB_OP_CREATE)
 		return again(WB_VERDICT_REFRESH, false);
-	if (op == WB_OP_DELETE)
+	if (w->op == WB_OP_DELETE)
 		return (struct wb_verdict){ .kind = WB_VERDICT_DONE };
-	return dead(WB_REASON_NOT_FOUND);
+	return w->op == WB_OP_REPLACE ? compare(WB_REASON_NOT_FOUND) : dead(WB_REASON_NOT_FOUND);
 }
 
-static struct wb_verdict judge_operation(enum wb_op op, const struct wb_reply_status *r)
+/* An upsert with If-None-Match: * goes out as a create, whose conflict is its condition's failure. What a patch wanted
+ * cannot be seen in the item. */
+static struct wb_verdict conflict(const struct wb_verdict_write *w, enum wb_reason reason)
+{
+	if (reason == WB_REASON_CONFLICT && w->is_create && w->op == WB_OP_UPSERT)
+		reason = WB_REASON_PRECONDITION_FAILED;
+	return w->op == WB_OP_PATCH ? dead(reason) : compare(reason);
+}
+
+static struct wb_verdict judge_operation(const struct wb_verdict_write *w, const struct wb_reply_status *r)
 {
 	struct wb_verdict v;
 
@@ -78,13 +94,13 @@ static struct wb_verdict judge_operation(enum wb_op op, const struct wb_reply_st
 		return r->substatus == PARTITION_KEY_RANGE_FULL ? dead(WB_REASON_PARTITION_FULL)
 								: again(WB_VERDICT_RETRY, true);
 	case 404:
-		return not_found(op, r->substatus);
+		return not_found(w, r->substatus);
 	case 409:
-		return dead(WB_REASON_CONFLICT);
+		return conflict(w, WB_REASON_CONFLICT);
 	case 410:
 		return again(WB_VERDICT_REFRESH, false);
 	case 412:
-		return dead(WB_REASON_PRECONDITION_FAILED);
+		return conflict(w, WB_REASON_PRECONDITION_FAILED);
 	case 413:
 		return r->substatus == RESPONSE_TOO_LARGE ? again(WB_VERDICT_RETRY, true) : dead(WB_REASON_TOO_LARGE);
 	case 424:
@@ -122,17 +138,26 @@ static struct wb_verdict failing(unsigned operations, unsigned failures)
 	return v;
 }
 
-/* Judged before all else, as these are about the connection and the account and never about an operation. */
+/* About the connection and the account, and hardly ever about an operation. */
 static bool nobodys_fault(int status)
 {
 	return status == 0 || (status >= 300 && status < 400) || status == 401 || status == 403 || status == 407;
 }
 
 /* A whole request of several was refused: one of them may be why. */
-static struct wb_verdict judge_refused(const struct wb_reply_status *r, unsigned operations)
+static struct wb_verdict judge_refused(
+	const struct wb_verdict_write *first, const struct wb_reply_status *r, unsigned operations)
 {
-	/* Alone it is judged as itself. Upsert stands for every operation: no refusal that comes here depends on it. */
-	return operations > 1 ? again(WB_VERDICT_SPLIT, false) : judge_operation(WB_OP_UPSERT, r);
+	return operations > 1 ? again(WB_VERDICT_SPLIT, false) : judge_operation(first, r);
+}
+
+/* The container is missing, or a range of it: it is looked up again, and its range waits as in an outage. */
+static struct wb_verdict judge_missing(void)
+{
+	struct wb_verdict v = again(WB_VERDICT_REFRESH, false);
+
+	v.outage = true;
+	return v;
 }
 
 /* The container may have been made anew; where reading it again does not help, one of the operations is why. */
@@ -146,21 +171,21 @@ static struct wb_verdict judge_mismatch(unsigned operations, unsigned failures)
 	return v;
 }
 
-static struct wb_verdict judge_request(const struct wb_reply_status *r, unsigned operations, unsigned failures)
+static struct wb_verdict judge_request(
+	const struct wb_verdict_write *first, const struct wb_reply_status *r, unsigned operations, unsigned failures)
 {
 	if (moved(r))
 		return again(WB_VERDICT_TOPOLOGY, false);
 	if (r->status == 403 && r->substatus == PARTITION_KEY_RANGE_FULL)
-		return judge_refused(r, operations);
+		return judge_refused(first, r, operations);
 	if (nobodys_fault(r->status))
-		return outage();
+		return failing(operations, failures);
 	switch (r->status) {
 	case 400:
 		return r->substatus == PARTITION_KEY_MISMATCH ? judge_mismatch(operations, failures)
-							      : judge_refused(r, operations);
+							      : judge_refused(first, r, operations);
 	case 404:
-		return r->substatus == READ_SESSION_NOT_AVAILABLE ? failing(operations, failures)
-								  : again(WB_VERDICT_REFRESH, false);
+		return r->substatus == READ_SESSION_NOT_AVAILABLE ? failing(operations, failures) : judge_missing();
 	case 410:
 		return again(WB_VERDICT_REFRESH, false);
 	case 429:
@@ -169,7 +194,7 @@ static struct wb_verdict judge_request(const struct wb_reply_status *r, unsigned
 	case 412:
 	case 413:
 	case 424:
-		return judge_refused(r, operations);
+		return judge_refused(first, r, operations);
 	default:
 		break;
 	}
@@ -178,21 +203,44 @@ static struct wb_verdict judge_request(const struct wb_reply_status *r, unsigned
 	return failing(operations, failures);
 }
 
-struct wb_verdict wb_verdict_operation(enum wb_op op, const struct wb_reply_status *reply)
+struct wb_verdict wb_verdict_operation(const struct wb_verdict_write *write, const struct wb_reply_status *reply)
 {
-	return asking(judge_operation(op, reply), reply);
+	return asking(judge_operation(write, reply), reply);
 }
 
-struct wb_verdict wb_verdict_request(const struct wb_reply_status *reply, unsigned operations, unsigned failures)
+struct wb_verdict wb_verdict_request(const struct wb_verdict_write *first, const struct wb_reply_status *reply,
+	unsigned operations, unsigned failures)
 {
 	assert(operations > 0);
-	return asking(judge_request(reply, operations, failures), reply);
+	return asking(judge_request(first, reply, operations, failures), reply);
 }
 
-struct wb_verdict wb_verdict_point(enum wb_op op, const struct wb_reply_status *reply, unsigned failures)
+/* Its reply is the operation's own where the service says something of an item; 449 is a conflict over it. */
+static bool speaks_of_the_item(const struct wb_reply_status *reply)
 {
-	/* Its reply is the operation's own where the service says something of an item; 449 is a conflict over it. */
-	if (success(reply->status) || reply->status == 404 || reply->status == 449)
-		return wb_verdict_operation(op, reply);
-	return wb_verdict_request(reply, 1, failures);
+	return success(reply->status) || (reply->status == 404 && reply->substatus == 0) || reply->status == 449;
+}
+
+struct wb_verdict wb_verdict_point(
+	const struct wb_verdict_write *write, const struct wb_reply_status *reply, unsigned failures)
+{
+	struct wb_verdict v = speaks_of_the_item(reply) ? judge_operation(write, reply)
+							: judge_request(write, reply, 1, failures);
+
+	/* An upsert or create that is not found has no container. */
+	v.outage = v.outage || (reply->status == 404 && v.kind == WB_VERDICT_REFRESH);
+	return asking(v, reply);
+}
+
+struct wb_verdict wb_verdict_read(const struct wb_reply_status *reply, unsigned failures)
+{
+	static const struct wb_verdict_write reading = { .op = WB_OP_PATCH };
+	struct wb_verdict v = wb_verdict_point(&reading, reply, failures);
+
+	/* The reading itself is refused, for ever as it seems: then nobody will know. */
+	if (v.kind == WB_VERDICT_DEAD && v.reason != WB_REASON_NOT_FOUND) {
+		v = again(WB_VERDICT_RETRY, true);
+		v.outage = false;
+	}
+	return v;
 }

@@ -44,8 +44,7 @@ struct wb_verdict {
 /* What a verdict depends on beside the reply. */
 struct wb_verdict_write {
 	enum wb_op op;
-	bool is_create;   /* wb_write_is_create: an upsert with If-None-Match: * is one */
-	bool conditional; /* it has If-Match or If-None-Match */
+	bool is_create; /* wb_write_is_create: an upsert with If-None-Match: * is one */
 };
 
 struct wb_reply_status {

@@ -90,6 +90,7 @@ struct wb_write {
 	int64_t timestamp_ms; /* of the record; -1: none */
 	void *message; /* the Kafka message; NULL once detached or released */
 	struct wb_write_copy *copy; /* owned: of a detached write, until it is released */
+	size_t bulk_bytes; /* what it adds to a bulk at most; 0: it is not sent as an operation */
 	size_t held_bytes; /* charged to the memory budget while message or copy is held */
 
 	struct wb_slice key, value; /* into message or copy; data NULL: none */
@@ -115,7 +116,7 @@ struct wb_write {
 	int64_t retry_wait_ms; /* spent in backoffs of its own while its range served others */
 	bool alone; /* a request of it alone failed as a whole: it never travels with others again */
 	bool compare; /* condemned: when the stored item is what it wanted, it is written after all */
-	bool waits_for_earlier;   /* for a unique key that an earlier write may free */
+	bool waits_for_earlier; /* for a unique key that an earlier write may free */
 	bool unique_key_retried; /* a conflict over a unique key was tried again after the writes before it */
 	double request_charge; /* of all attempts */
 	struct wb_write_failure *failure;

@@ -34,6 +34,13 @@ int64_t wb_clock_mono_us(void)
 	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
+int64_t wb_clock_boot_ms(void)
+{
+	struct timespec t = now(CLOCK_BOOTTIME);
+
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
 int64_t wb_clock_wall_ms(void)
 {
 	struct timespec t = now(CLOCK_REALTIME);

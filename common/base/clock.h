@@ -18,6 +18,8 @@
 /* Milliseconds or microseconds since some start; never goes back. */
 int64_t wb_clock_mono_ms(void);
 int64_t wb_clock_mono_us(void);
+/* Since the machine started, also while it slept: for finding out that this process was away. */
+int64_t wb_clock_boot_ms(void);
 /* Milliseconds since 1970-01-01 UTC. */
 int64_t wb_clock_wall_ms(void);
 

@@ -1,0 +1,105 @@
+/* The inside of the engine, shared by its files: engine.c (what it holds), engine_send.c (writes become requests),
+ * engine_reply.c (replies become verdicts), engine_refused.c (what is refused for ever).
+ *
+ * Not thread-safe: as the engine.
+ */
+#ifndef WB_CONSUMER_ENGINE_INTERNAL_H
+#define WB_CONSUMER_ENGINE_INTERNAL_H
+
+#include "common/base/prng.h"
+#include "consumer/bulk.h"
+#include "consumer/delay_heap.h"
+#include "consumer/engine.h"
+#include "consumer/item_order.h"
+#include "consumer/throttle.h"
+#include "consumer/verdict.h"
+
+/* A range as this engine sends to it. */
+struct wb_range_state {
+	struct wb_range_state *next;
+	struct wb_range *range;
+	struct wb_throttle throttle;
+	struct wb_list ready;    /* writes that may go, each the head of its item */
+	size_t ready_bytes;      /* what they would add to a bulk */
+	int64_t ready_since_ms;  /* when ready began to wait; for the linger */
+	struct wb_list again;    /* batches whose request failed as a whole */
+	bool again_had_its_turn; /* in an outage what failed and what is new try in turn */
+	int64_t last_success_ms; /* an operation was written */
+	bool outage;             /* counted in settings.outage */
+};
+
+/* Requests by status are counted in a table, so that a reply costs no search by name. */
+#define WB_STATUS_MAX 600
+
+enum wb_retry_kind { WB_RETRY_THROTTLED, WB_RETRY_OUTAGE, WB_RETRY_ALONE, WB_RETRY_ROUTING };
+
+struct wb_engine_metrics {
+	struct wb_counter *status[WB_STATUS_MAX]; /* made when first seen; 0: no reply */
+	struct wb_counter *request_units;
+	struct wb_counter *operations;
+	struct wb_counter *superseded;
+	struct wb_counter *items_read;
+	struct wb_counter *retries[4];
+	struct wb_gauge *in_flight;
+	struct wb_histogram *batch_operations;
+};
+
+struct wb_engine {
+	struct wb_engine_settings settings;
+	int64_t now_ms, wall_ms;
+	struct wb_item_order *order;
+	struct wb_write *oldest, *newest; /* all that it holds, as they came (entered_after) */
+	size_t held;
+	struct wb_delay_heap delayed;
+	struct wb_list conflicts;    /* heads that wait for a unique key that an earlier write may free */
+	int64_t conflicts_looked_ms; /* when it was last looked whether they may go */
+	struct wb_range_state *ranges;
+	struct wb_batch *flying;
+	struct wb_list pool; /* batches at rest */
+	struct wb_list judged;
+	struct wb_list handed_back;
+	struct wb_prng random;
+	int64_t stuck_said_ms;
+	struct wb_engine_metrics metrics;
+	struct wb_operation_reply replies[WB_BULK_OPERATIONS_MAX];
+};
+
+/* engine.c */
+/* The range that the write is for now, as this engine sends to it. */
+struct wb_range_state *wb_engine_range(struct wb_engine *e, struct wb_write *write);
+/* A WAITING head of its item becomes ready to be sent; front: before the others. */
+void wb_engine_ready(struct wb_engine *e, struct wb_write *write, bool front);
+struct wb_write *wb_engine_pop_ready(struct wb_range_state *rs);
+/* These writes, that are not in flight, may outlive the neighbours whose fetch they share: their memory becomes their own. */
+void wb_engine_detach(struct wb_engine *e, const struct wb_list *writes);
+/* Whether the write may not be sent any more. */
+bool wb_engine_is_withdrawn(const struct wb_engine *e, const struct wb_write *write);
+/* The head has its outcome: hands it on, with those that it replaced, and makes the next of its item ready. */
+void wb_engine_judge(struct wb_engine *e, struct wb_write *write, enum wb_outcome outcome, enum wb_reason reason);
+/* The head, WAITING, goes back. */
+void wb_engine_hand_back(struct wb_engine *e, struct wb_write *write);
+/* The head, in flight until now, waits again: until delay_ms have passed, or for its turn. */
+void wb_engine_requeue(struct wb_engine *e, struct wb_write *write, int64_t delay_ms);
+struct wb_batch *wb_engine_batch(struct wb_engine *e, struct wb_range_state *rs);
+void wb_engine_batch_done(struct wb_engine *e, struct wb_batch *b);
+
+/* engine_send.c: sends what may be sent now. Returns when to look again, monotonic; INT64_MAX: when something comes. */
+int64_t wb_engine_serve_range(struct wb_engine *e, struct wb_range_state *rs);
+/* The range is gone: what waits for it goes where it belongs now. */
+void wb_engine_leave_range(struct wb_engine *e, struct wb_range_state *rs);
+
+/* engine_reply.c: a failure of its own; the write, in flight, goes again after a backoff, or is out of patience: false. */
+bool wb_engine_retry_alone(
+	struct wb_engine *e, struct wb_range_state *rs, struct wb_write *write, const struct wb_verdict *verdict);
+
+/* engine_refused.c */
+/* The write, in flight, is refused for ever: what it replaced is written first, then its item is read. */
+void wb_engine_condemn(struct wb_engine *e, struct wb_write *write, const struct wb_verdict *verdict);
+/* What was read: NULL: that the item is absent. */
+void wb_engine_item_read(struct wb_engine *e, struct wb_write *write, const struct wb_reply *item);
+/* The item cannot be read: its state stays unknown. */
+void wb_engine_item_unknown(struct wb_engine *e, struct wb_write *write);
+/* Lets go those that wait for a unique key, where nothing earlier of their partition key is left. */
+void wb_engine_serve_conflicts(struct wb_engine *e);
+
+#endif

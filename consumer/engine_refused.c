@@ -1,0 +1,120 @@
+#include "consumer/compare.h"
+#include "consumer/engine_internal.h"
+
+#include <stdio.h>
+
+/* How often it is looked whether writes that wait for a unique key may go. */
+#define CONFLICTS_LOOK_MS 20
+#define KEY_BITS          8192
+
+void wb_engine_condemn(struct wb_engine *e, struct wb_write *write, const struct wb_verdict *verdict)
+{
+	wb_write_advance(write, WB_WRITE_WAITING);
+	write->step = WB_STEP_READ;
+	write->reason = verdict->reason;
+	write->compare = verdict->kind == WB_VERDICT_COMPARE;
+	write->bulk_bytes = 0;
+	write->retries = 0;
+	write->retry_wait_ms = 0;
+	if (wb_engine_is_withdrawn(e, write)) {
+		wb_engine_hand_back(e, write);
+		return;
+	}
+	e->settings.calls->detach_message(e->settings.arg, write);
+	/* What it replaced was to be covered by it and is not, so that takes effect first, then the item is read. */
+	wb_engine_ready(e, write->older ? wb_item_order_restore(e->order, write) : write, true);
+}
+
+/* A conflict that is not over the id is over a unique key, which an earlier write of the partition key may free. */
+static bool may_be_freed(const struct wb_write *write, bool found)
+{
+	if (write->reason != WB_REASON_CONFLICT || write->unique_key_retried)
+		return false;
+	return !wb_write_is_create(write) || !found;
+}
+
+/* What a replay wanted only if its item had not changed since the death, and it has: somebody wrote it since. */
+static bool was_overtaken(const struct wb_write *write, bool found)
+{
+	return write->is_replay &&
+		(write->reason == WB_REASON_PRECONDITION_FAILED ||
+			(write->reason == WB_REASON_CONFLICT && wb_write_is_create(write) && found));
+}
+
+static void finish(struct wb_engine *e, struct wb_write *write, bool known, bool found, const char *etag)
+{
+	if (known && may_be_freed(write, found)) {
+		write->step = WB_STEP_SEND;
+		write->bulk_bytes = wb_bulk_operation_size(write);
+		write->unique_key_retried = write->waits_for_earlier = true;
+		wb_write_advance(write, WB_WRITE_WAITING);
+		wb_list_push(&e->conflicts, &write->link);
+		return;
+	}
+	if (write->failure)
+		(void)snprintf(write->failure->item_etag, sizeof write->failure->item_etag, "%s",
+			etag); /* as long as a reply's at most */
+	wb_engine_judge(e, write, known && was_overtaken(write, found) ? WB_SUPERSEDED : WB_DEAD, write->reason);
+}
+
+/* Whether what was wanted is there already. */
+static bool is_done(const struct wb_write *write, const struct wb_reply *item)
+{
+	if (!write->compare)
+		return false;
+	if (write->op == WB_OP_DELETE)
+		return !item;
+	return item && wb_compare_documents(write->document, item->body);
+}
+
+void wb_engine_item_read(struct wb_engine *e, struct wb_write *write, const struct wb_reply *item)
+{
+	if (is_done(write, item))
+		wb_engine_judge(e, write, WB_WRITTEN, WB_REASON_NONE);
+	else
+		finish(e, write, true, item != NULL, item ? item->etag : "absent");
+}
+
+void wb_engine_item_unknown(struct wb_engine *e, struct wb_write *write)
+{
+	finish(e, write, false, false, "");
+}
+
+/* Whether an earlier write of the same partition key is left; then it marks write as one. A bit may stand for several
+ * keys: then one waits for another's, which costs time and nothing else. */
+static bool has_earlier(uint8_t bits[KEY_BITS / 8], const struct wb_write *write)
+{
+	uint32_t hash = 2166136261u; /* FNV-1a */
+	uint8_t mask;
+	bool before;
+
+	for (size_t i = 0; i < write->epk.len; i++)
+		hash = (hash ^ (uint8_t)write->epk.data[i]) * 16777619u;
+	hash %= KEY_BITS;
+	mask = (uint8_t)(1u << hash % 8);
+	before = bits[hash / 8] & mask;
+	bits[hash / 8] |= mask;
+	return before;
+}
+
+void wb_engine_serve_conflicts(struct wb_engine *e)
+{
+	uint8_t bits[KEY_BITS / 8] = { 0 };
+	struct wb_list all = e->conflicts;
+	struct wb_write *write;
+
+	if (!all.head || e->now_ms - e->conflicts_looked_ms < CONFLICTS_LOOK_MS)
+		return;
+	e->conflicts_looked_ms = e->now_ms;
+	for (write = e->oldest; write; write = write->entered_after) {
+		if (!has_earlier(bits, write))
+			write->waits_for_earlier = false;
+	}
+	e->conflicts = (struct wb_list){ 0 };
+	while ((write = wb_write_of(wb_list_pop(&all)))) {
+		if (write->waits_for_earlier)
+			wb_list_push(&e->conflicts, &write->link);
+		else
+			wb_engine_ready(e, write, false);
+	}
+}

@@ -1,0 +1,408 @@
+#include "consumer/engine_internal.h"
+
+#include "common/base/backoff.h"
+
+#include <stdio.h>
+
+/* Of an operation that failed alone, and of one whose route is stale. */
+#define ALONE_BASE_MS 50
+#define ALONE_CAP_MS  10000
+/* A write that has waited so long for itself is named in the log, once a minute at most. */
+#define STUCK_MS       60000
+#define STUCK_AGAIN_MS 60000
+
+static void count_status(struct wb_engine *e, int status)
+{
+	struct wb_counter **counter = &e->metrics.status[status > 0 && status < WB_STATUS_MAX ? status : 0];
+
+	if (!*counter) {
+		char labels[32];
+
+		(void)snprintf(labels, sizeof labels, "status=\"%d\"", status); /* it fits */
+		*counter = wb_metrics_counter(e->settings.metrics, "writebehind_cosmos_requests_total",
+			"Requests to Cosmos DB by the status of their reply; 0: none came.", labels);
+	}
+	wb_counter_add(*counter, 1);
+}
+
+/* A reading's failures are not noted: the letter tells what the write died of. */
+static void note(const struct wb_engine *e, struct wb_write *write, const struct wb_reply_status *status,
+	const struct wb_reply *reply, struct wb_slice message)
+{
+	if (write->step == WB_STEP_READ)
+		return;
+	if (!message.data || message.len == 0)
+		message = wb_slice_cstr(reply->error ? reply->error : "no reason given");
+	wb_write_note_failure(
+		write, status->status, status->substatus, wb_slice_cstr(reply->activity_id), message, e->wall_ms);
+}
+
+static int64_t next_delay_ms(struct wb_engine *e, struct wb_write *write, int64_t retry_after_ms)
+{
+	struct wb_backoff backoff = wb_backoff_make(ALONE_BASE_MS, ALONE_CAP_MS);
+	int64_t delay_ms;
+
+	backoff.attempt = write->retries++;
+	delay_ms = wb_backoff_next_ms(&backoff, wb_prng_next(&e->random), retry_after_ms);
+	return delay_ms > 0 ? delay_ms : 1;
+}
+
+static void say_stuck(struct wb_engine *e, const struct wb_write *write)
+{
+	if (write->retry_wait_ms < STUCK_MS || e->now_ms - e->stuck_said_ms < STUCK_AGAIN_MS)
+		return;
+	e->stuck_said_ms = e->now_ms;
+	wb_log_warn(e->settings.log, "a write fails again and again by itself, while others of its range go through",
+		WB_SLICE("id", write->id), WB_SLICE("partition_key", write->pk_text),
+		WB_STR("topic", write->assignment->topic), WB_INT("partition", write->assignment->partition),
+		WB_INT("offset", write->offset), WB_INT("status", write->failure ? write->failure->status : 0),
+		WB_STR("message", write->failure ? write->failure->message : ""),
+		WB_INT("waited_s", write->retry_wait_ms / 1000));
+}
+
+/* Its patience is the time that it spent waiting for itself while others of its range were written. */
+bool wb_engine_retry_alone(
+	struct wb_engine *e, struct wb_range_state *rs, struct wb_write *write, const struct wb_verdict *verdict)
+{
+	int64_t delay_ms = next_delay_ms(e, write, verdict->retry_after_ms);
+
+	if (verdict->counts && write->failed_ms > 0 && rs->last_success_ms >= write->failed_ms)
+		write->retry_wait_ms += delay_ms;
+	if (verdict->counts && write->retry_wait_ms > e->settings.operation_retry_max_ms)
+		return false;
+	say_stuck(e, write);
+	wb_engine_requeue(e, write, delay_ms);
+	return true;
+}
+
+static void retry_or_condemn(
+	struct wb_engine *e, struct wb_range_state *rs, struct wb_write *write, const struct wb_verdict *verdict)
+{
+	if (wb_engine_retry_alone(e, rs, write, verdict))
+		return;
+	if (write->step == WB_STEP_READ)
+		wb_engine_item_unknown(e, write);
+	else
+		wb_engine_condemn(e, write, verdict);
+}
+
+/* What stale routing is told of. */
+static void look_up(struct wb_engine *e, const struct wb_range_state *rs, enum wb_verdict_kind kind)
+{
+	if (kind == WB_VERDICT_TOPOLOGY)
+		e->settings.calls->relocate(e->settings.arg);
+	else
+		e->settings.calls->refresh(e->settings.arg, rs->range->container);
+}
+
+/* One operation with the verdict on it alone. */
+static void carry_out(
+	struct wb_engine *e, struct wb_range_state *rs, struct wb_write *write, const struct wb_verdict *verdict)
+{
+	switch (verdict->kind) {
+	case WB_VERDICT_DONE:
+		rs->last_success_ms = e->now_ms;
+		wb_engine_judge(e, write, WB_WRITTEN, WB_REASON_NONE);
+		return;
+	case WB_VERDICT_DEAD:
+	case WB_VERDICT_COMPARE:
+		wb_engine_condemn(e, write, verdict);
+		return;
+	case WB_VERDICT_THROTTLED:
+		wb_counter_add(e->metrics.retries[WB_RETRY_THROTTLED], 1);
+		wb_engine_requeue(e, write, 0);
+		return;
+	case WB_VERDICT_OUTAGE:
+		wb_counter_add(e->metrics.retries[WB_RETRY_OUTAGE], 1);
+		wb_engine_requeue(e, write, 0);
+		return;
+	case WB_VERDICT_REFRESH:
+	case WB_VERDICT_TOPOLOGY:
+		wb_counter_add(e->metrics.retries[WB_RETRY_ROUTING], 1);
+		look_up(e, rs, verdict->kind);
+		retry_or_condemn(e, rs, write, verdict);
+		return;
+	case WB_VERDICT_RETRY:
+	case WB_VERDICT_SPLIT:
+		wb_counter_add(e->metrics.retries[WB_RETRY_ALONE], 1);
+		retry_or_condemn(e, rs, write, verdict);
+		return;
+	}
+}
+
+static struct wb_verdict_write facts_of(const struct wb_write *write)
+{
+	return (struct wb_verdict_write){ .op = write->op, .is_create = wb_write_is_create(write) };
+}
+
+static void judge_operations(struct wb_engine *e, struct wb_batch *b, const struct wb_reply *reply)
+{
+	struct wb_range_state *rs = b->state;
+	struct wb_write *write;
+	bool throttled = false;
+	int64_t wait_ms = 0;
+
+	wb_outage_over(e->settings.outage, &rs->outage, e->now_ms);
+	for (size_t i = 0; (write = wb_write_of(wb_list_pop(&b->writes))); i++) {
+		const struct wb_operation_reply *r = &e->replies[i];
+		struct wb_reply_status status = { r->status, r->substatus, r->retry_after_ms };
+		struct wb_verdict_write facts = facts_of(write);
+		struct wb_verdict verdict = wb_verdict_operation(&facts, &status);
+
+		write->request_charge += r->request_charge;
+		if (verdict.kind != WB_VERDICT_DONE)
+			note(e, write, &status, reply, r->message);
+		if (verdict.kind == WB_VERDICT_THROTTLED) {
+			throttled = true;
+			wait_ms = verdict.retry_after_ms > wait_ms ? verdict.retry_after_ms : wait_ms;
+		}
+		carry_out(e, rs, write, &verdict);
+	}
+	wb_throttle_replied(&rs->throttle, throttled, wait_ms, e->now_ms, wb_prng_next(&e->random));
+	if (throttled)
+		wb_engine_detach(e, &rs->ready);
+	wb_engine_batch_done(e, b);
+}
+
+/* The writes stay together for the next try. */
+static void send_again(struct wb_engine *e, struct wb_batch *b)
+{
+	for (struct wb_link *link = b->writes.head; link; link = link->next) {
+		struct wb_write *write = wb_write_of(link);
+
+		wb_write_advance(write, WB_WRITE_WAITING);
+		write->failed_ms = e->now_ms;
+	}
+	wb_engine_detach(e, &b->writes);
+	wb_list_push(&b->state->again, &b->link);
+}
+
+/* Both halves go before what is ready, each as a request of its own. They inherit the failures: what is at fault is found
+ * by a request a halving, not by three. */
+static void split(struct wb_engine *e, struct wb_batch *b)
+{
+	struct wb_batch *rest = wb_engine_batch(e, b->state);
+	size_t half = (b->writes.count + 1) / 2;
+	struct wb_list all = b->writes;
+
+	b->writes = (struct wb_list){ 0 };
+	rest->failures = b->failures;
+	rest->failing_since_ms = b->failing_since_ms;
+	while (b->writes.count < half)
+		wb_list_push(&b->writes, wb_list_pop(&all));
+	wb_list_append(&rest->writes, &all);
+	send_again(e, b);
+	if (rest->writes.head)
+		send_again(e, rest);
+	else
+		wb_engine_batch_done(e, rest);
+}
+
+static void carry_out_alone(struct wb_engine *e, struct wb_batch *b, const struct wb_verdict *verdict)
+{
+	struct wb_range_state *rs = b->state;
+	struct wb_write *write = wb_write_of(wb_list_pop(&b->writes));
+
+	write->alone = true;
+	wb_engine_batch_done(e, b);
+	carry_out(e, rs, write, verdict);
+}
+
+static enum wb_retry_kind retry_kind(enum wb_verdict_kind kind)
+{
+	switch (kind) {
+	case WB_VERDICT_THROTTLED:
+		return WB_RETRY_THROTTLED;
+	case WB_VERDICT_REFRESH:
+	case WB_VERDICT_TOPOLOGY:
+		return WB_RETRY_ROUTING;
+	default:
+		return WB_RETRY_OUTAGE;
+	}
+}
+
+/* What the log and readyz say of a whole request that failed. */
+static void tell_outage(struct wb_engine *e, struct wb_range_state *rs, const struct wb_reply *reply)
+{
+	char why[256];
+
+	if (reply->error)
+		(void)snprintf(why, sizeof why, "%s", reply->error); /* cutting is meant */
+	else
+		(void)snprintf(why, sizeof why, "status %d/%d", reply->status, reply->substatus); /* it fits */
+	wb_outage_note(e->settings.outage, &rs->outage, why, e->now_ms);
+}
+
+static void tell_throttle(
+	struct wb_engine *e, struct wb_range_state *rs, const struct wb_reply *reply, const struct wb_verdict *verdict)
+{
+	bool throttled = verdict->kind == WB_VERDICT_THROTTLED || verdict->kind == WB_VERDICT_REFRESH ||
+		verdict->kind == WB_VERDICT_TOPOLOGY;
+	uint64_t random = wb_prng_next(&e->random);
+
+	if (verdict->outage) {
+		tell_outage(e, rs, reply);
+		wb_throttle_failed(&rs->throttle, verdict->retry_after_ms, e->now_ms, random);
+	} else {
+		wb_outage_over(e->settings.outage, &rs->outage, e->now_ms);
+		wb_throttle_replied(&rs->throttle, throttled, verdict->retry_after_ms, e->now_ms, random);
+	}
+	if (wb_throttle_is_held_up(&rs->throttle, e->now_ms))
+		wb_engine_detach(e, &rs->ready);
+}
+
+static bool concerns_one(const struct wb_batch *b, enum wb_verdict_kind kind)
+{
+	return b->writes.count == 1 &&
+		(kind == WB_VERDICT_DONE || kind == WB_VERDICT_DEAD || kind == WB_VERDICT_COMPARE ||
+			kind == WB_VERDICT_RETRY);
+}
+
+static void judge_request(
+	struct wb_engine *e, struct wb_batch *b, const struct wb_reply *reply, const struct wb_verdict *verdict)
+{
+	tell_throttle(e, b->state, reply, verdict);
+	if (b->failures++ == 0)
+		b->failing_since_ms = e->now_ms;
+	if (verdict->kind == WB_VERDICT_SPLIT) {
+		split(e, b);
+		return;
+	}
+	if (concerns_one(b, verdict->kind)) {
+		carry_out_alone(e, b, verdict);
+		return;
+	}
+	wb_counter_add(e->metrics.retries[retry_kind(verdict->kind)], (double)b->writes.count);
+	if (retry_kind(verdict->kind) == WB_RETRY_ROUTING)
+		look_up(e, b->state, verdict->kind);
+	send_again(e, b);
+}
+
+/* Since the request failed first, others of its range were written: so it is the request's own fault. */
+static bool others_fare_better(const struct wb_batch *b)
+{
+	return b->failures > 0 && b->state->last_success_ms >= b->failing_since_ms;
+}
+
+/* Nothing else of its range can show whether the service or this request is at fault. */
+static bool is_lonely(const struct wb_batch *b)
+{
+	return !b->state->ready.head && !b->state->again.head && b->state->throttle.in_flight <= 1;
+}
+
+/* How often it failed for what may be its own fault. While all others fail as well it is the service's, and splitting
+ * would only multiply what has to be sent when that is back; where there are no others, what comes with an HTTP status is
+ * tried in parts. A write that travels alone has shown before that its request fails again and again. */
+static unsigned failures_of(const struct wb_batch *b, const struct wb_reply_status *status)
+{
+	if (wb_write_of(b->writes.head)->alone)
+		return WB_VERDICT_SPLIT_AFTER;
+	if (others_fare_better(b) || (is_lonely(b) && status->status >= 400 && status->status != 401))
+		return b->failures;
+	return b->failures < WB_VERDICT_SPLIT_AFTER ? b->failures : WB_VERDICT_SPLIT_AFTER - 1;
+}
+
+/* It failed alone before, and its range has served others since: they need not wait for it. */
+static bool is_its_own_fault(const struct wb_batch *b, const struct wb_verdict *verdict)
+{
+	const struct wb_write *write = wb_write_of(b->writes.head);
+
+	return verdict->kind == WB_VERDICT_RETRY && write->alone && b->state->last_success_ms > write->failed_ms;
+}
+
+static void judge_failed(struct wb_engine *e, struct wb_batch *b, const struct wb_reply *reply)
+{
+	struct wb_reply_status status = { reply->status, reply->substatus, reply->retry_after_ms };
+	struct wb_verdict_write first = facts_of(wb_write_of(b->writes.head));
+	struct wb_verdict verdict;
+
+	for (struct wb_link *link = b->writes.head; link; link = link->next)
+		note(e, wb_write_of(link), &status, reply, reply->body);
+	verdict = wb_verdict_request(&first, &status, (unsigned)b->writes.count, failures_of(b, &status));
+	if (is_its_own_fault(b, &verdict))
+		verdict.outage = false;
+	judge_request(e, b, reply, &verdict);
+}
+
+static void judge_reading(struct wb_engine *e, struct wb_batch *b, const struct wb_reply *reply)
+{
+	struct wb_write *write = wb_write_of(b->writes.head);
+	struct wb_reply_status status = { reply->status, reply->substatus, reply->retry_after_ms };
+	struct wb_verdict verdict = wb_verdict_read(&status, failures_of(b, &status));
+
+	wb_counter_add(e->metrics.items_read, 1);
+	if (verdict.kind != WB_VERDICT_DONE && verdict.kind != WB_VERDICT_DEAD) {
+		if (is_its_own_fault(b, &verdict))
+			verdict.outage = false;
+		judge_request(e, b, reply, &verdict);
+		return;
+	}
+	tell_throttle(e, b->state, reply, &verdict);
+	(void)wb_list_pop(&b->writes); /* write */
+	wb_engine_batch_done(e, b);
+	wb_engine_item_read(e, write, verdict.kind == WB_VERDICT_DONE ? reply : NULL);
+}
+
+static void judge_point(struct wb_engine *e, struct wb_batch *b, const struct wb_reply *reply)
+{
+	struct wb_write *write = wb_write_of(b->writes.head);
+	struct wb_reply_status status = { reply->status, reply->substatus, reply->retry_after_ms };
+	struct wb_verdict_write facts = facts_of(write);
+	struct wb_verdict verdict;
+
+	write->request_charge += reply->request_charge;
+	if (write->step == WB_STEP_READ) {
+		judge_reading(e, b, reply);
+		return;
+	}
+	verdict = wb_verdict_point(&facts, &status, failures_of(b, &status));
+	if (is_its_own_fault(b, &verdict))
+		verdict.outage = false;
+	if (verdict.kind != WB_VERDICT_DONE)
+		note(e, write, &status, reply, reply->body);
+	judge_request(e, b, reply, &verdict);
+}
+
+static void land(struct wb_engine *e, struct wb_batch *b)
+{
+	*b->flying_prev = b->flying_next;
+	if (b->flying_next)
+		b->flying_next->flying_prev = b->flying_prev;
+	wb_gauge_add(e->metrics.in_flight, -1);
+}
+
+void wb_engine_replied(struct wb_engine *e, struct wb_batch *b, const struct wb_reply *reply)
+{
+	struct wb_error why;
+
+	land(e, b);
+	count_status(e, reply->status);
+	wb_counter_add(e->metrics.request_units, reply->request_charge);
+	if (b->point)
+		judge_point(e, b, reply);
+	else if ((reply->status == 200 || reply->status == 207) &&
+		wb_bulk_reply_parse(reply->body, e->replies, b->writes.count, &why) == WB_OK)
+		judge_operations(e, b, reply);
+	else
+		judge_failed(e, b, reply);
+}
+
+void wb_engine_cut_off(struct wb_engine *e, struct wb_batch *b)
+{
+	struct wb_write *write;
+
+	land(e, b);
+	wb_throttle_cancelled(&b->state->throttle);
+	while ((write = wb_write_of(wb_list_pop(&b->writes))))
+		wb_engine_requeue(e, write, 0);
+	wb_engine_batch_done(e, b);
+}
+
+bool wb_batch_is_lost(const struct wb_batch *b)
+{
+	for (const struct wb_link *link = b->writes.head; link; link = link->next) {
+		if (atomic_load(&WB_CONTAINER_OF(link, struct wb_write, link)->assignment->lost))
+			return true;
+	}
+	return false;
+}

@@ -1,0 +1,174 @@
+#include "consumer/engine_internal.h"
+
+static bool is_full(const struct wb_range_state *rs)
+{
+	return !rs->range->bulk || rs->ready.count >= WB_BULK_OPERATIONS_MAX || rs->ready_bytes >= WB_BULK_BYTES_MAX;
+}
+
+/* The next write to go, which may have given its place to a newer one of its item. */
+static struct wb_write *next_ready(struct wb_engine *e, struct wb_range_state *rs)
+{
+	struct wb_write *write = wb_write_of(rs->ready.head), *newer;
+
+	while (write && (newer = wb_item_order_replace(e->order, write))) {
+		e->settings.calls->detach_message(e->settings.arg, write);
+		(void)wb_engine_pop_ready(rs); /* write */
+		newer->range = rs->range;
+		wb_list_push_front(&rs->ready, &newer->link);
+		rs->ready_bytes += newer->bulk_bytes;
+		write = newer;
+	}
+	return write;
+}
+
+/* Whether it travels alone: its item is read, or every request fails that carries it, and its neighbours would with it. */
+static bool goes_alone(const struct wb_write *write)
+{
+	return write->alone || write->step == WB_STEP_READ;
+}
+
+/* Takes the next writes that travel together. A write that is larger than a whole bulk goes alone, too. */
+static struct wb_batch *form(struct wb_engine *e, struct wb_range_state *rs)
+{
+	struct wb_batch *b = wb_engine_batch(e, rs);
+	size_t max = b->point ? 1 : WB_BULK_OPERATIONS_MAX;
+	size_t bytes = 0;
+
+	while (b->writes.count < max) {
+		struct wb_write *write = next_ready(e, rs);
+
+		if (!write)
+			break;
+		bytes += write->bulk_bytes;
+		if (b->writes.count > 0 && (bytes > WB_BULK_BYTES_MAX || goes_alone(write)))
+			break;
+		wb_list_push(&b->writes, &wb_engine_pop_ready(rs)->link);
+		if (goes_alone(write)) {
+			b->point = b->point || write->step == WB_STEP_READ;
+			break;
+		}
+	}
+	if (rs->ready.head)
+		rs->ready_since_ms = e->now_ms;
+	return b;
+}
+
+/* What failed as a whole goes first; but in an outage, what waits gets a turn, too: it may fare better. */
+static bool again_first(struct wb_range_state *rs)
+{
+	if (!rs->again.head)
+		return false;
+	if (!rs->throttle.outage || !rs->ready.head)
+		return true;
+	rs->again_had_its_turn = !rs->again_had_its_turn;
+	return rs->again_had_its_turn;
+}
+
+/* The batch to send next, or NULL: none, or one that had better wait for more until *ret_wait_ms. */
+static struct wb_batch *next_batch(struct wb_engine *e, struct wb_range_state *rs, int64_t *ret_wait_ms)
+{
+	int64_t linger_ms = e->settings.bulk_linger_ms;
+
+	if (again_first(rs))
+		return WB_CONTAINER_OF(wb_list_pop(&rs->again), struct wb_batch, link);
+	if (!rs->ready.head)
+		return NULL;
+	if (!is_full(rs) && rs->throttle.in_flight > 0 && e->now_ms - rs->ready_since_ms < linger_ms) {
+		*ret_wait_ms = rs->ready_since_ms + linger_ms;
+		return NULL;
+	}
+	return form(e, rs);
+}
+
+/* What was withdrawn since it was made ready goes back; false when nothing is left. */
+static bool drop_withdrawn(struct wb_engine *e, struct wb_batch *b)
+{
+	struct wb_list all = b->writes;
+	struct wb_write *write;
+
+	b->writes = (struct wb_list){ 0 };
+	while ((write = wb_write_of(wb_list_pop(&all)))) {
+		if (wb_engine_is_withdrawn(e, write))
+			wb_engine_hand_back(e, write);
+		else
+			wb_list_push(&b->writes, &write->link);
+	}
+	return b->writes.head != NULL;
+}
+
+static void write_body(struct wb_batch *b)
+{
+	wb_buf_clear(&b->body);
+	if (b->point)
+		return;
+	wb_bulk_begin(&b->body);
+	for (struct wb_link *link = b->writes.head; link; link = link->next)
+		wb_bulk_append(&b->body, wb_write_of(link));
+	wb_bulk_end(&b->body);
+}
+
+static void send(struct wb_engine *e, struct wb_batch *b)
+{
+	for (struct wb_link *link = b->writes.head; link; link = link->next) {
+		struct wb_write *write = wb_write_of(link);
+
+		wb_write_advance(write, WB_WRITE_IN_FLIGHT);
+		write->attempts += write->step == WB_STEP_SEND;
+	}
+	write_body(b);
+	b->flying_next = e->flying;
+	b->flying_prev = &e->flying;
+	if (b->flying_next)
+		b->flying_next->flying_prev = &b->flying_next;
+	e->flying = b;
+	wb_throttle_sent(&b->state->throttle);
+	wb_gauge_add(e->metrics.in_flight, 1);
+	wb_counter_add(e->metrics.operations, (double)b->writes.count);
+	wb_histogram_observe(e->metrics.batch_operations, (double)b->writes.count);
+	e->settings.calls->send(e->settings.arg, b);
+}
+
+int64_t wb_engine_serve_range(struct wb_engine *e, struct wb_range_state *rs)
+{
+	int64_t wait_ms = INT64_MAX;
+
+	while (wb_throttle_may_send(&rs->throttle, e->now_ms)) {
+		struct wb_batch *b = next_batch(e, rs, &wait_ms);
+
+		if (!b)
+			return wait_ms;
+		if (drop_withdrawn(e, b))
+			send(e, b);
+		else
+			wb_engine_batch_done(e, b);
+	}
+	return rs->again.head || rs->ready.head ? wb_throttle_next_ms(&rs->throttle, e->now_ms) : INT64_MAX;
+}
+
+static void go_elsewhere(struct wb_engine *e, struct wb_list *writes)
+{
+	struct wb_write *write;
+
+	while ((write = wb_write_of(wb_list_pop(writes)))) {
+		if (wb_engine_is_withdrawn(e, write))
+			wb_engine_hand_back(e, write);
+		else
+			wb_engine_ready(e, write, false);
+	}
+}
+
+void wb_engine_leave_range(struct wb_engine *e, struct wb_range_state *rs)
+{
+	struct wb_list ready = rs->ready, batches = rs->again;
+	struct wb_link *link;
+
+	rs->ready = rs->again = (struct wb_list){ 0 };
+	rs->ready_bytes = 0;
+	while ((link = wb_list_pop(&batches))) {
+		struct wb_batch *b = WB_CONTAINER_OF(link, struct wb_batch, link);
+
+		go_elsewhere(e, &b->writes);
+		wb_engine_batch_done(e, b);
+	}
+	go_elsewhere(e, &ready);
+}
