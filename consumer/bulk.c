@@ -2,15 +2,24 @@
 
 #include "common/base/json_scan.h"
 
-#include <assert.h>
 #include <math.h>
 
+/* A plain upsert, which is nearly everything, in three pieces. */
 #define UPSERT_BEGIN "{\"operationType\":\"Upsert\",\"partitionKey\":\""
 #define UPSERT_BODY  "\",\"resourceBody\":"
 #define UPSERT_END   ",\"minimalReturnPreference\":true}"
-#define DELETE_BEGIN "{\"operationType\":\"Delete\",\"id\":"
-#define DELETE_KEY   ",\"partitionKey\":\""
-#define DELETE_END   "\"}"
+
+/* Any operation: what stands before each of its parts. */
+#define TYPE          "{\"operationType\":\""
+#define ID            ",\"id\":"
+#define KEY           ",\"partitionKey\":\""
+#define IF_MATCH      ",\"ifMatch\":"
+#define IF_NONE_MATCH ",\"ifNoneMatch\":"
+#define BODY          ",\"resourceBody\":"
+#define WRAP_BEGIN    "{\"operations\":"
+#define MINIMAL       ",\"minimalReturnPreference\":true"
+
+#define LEN(literal) (sizeof(literal) - 1)
 
 /* A comma and, once a body, the closing bracket, or the opening one instead of a comma. */
 #define FRAME_BYTES 2
@@ -43,13 +52,67 @@ static size_t id_size_max(struct wb_slice id)
 	return size;
 }
 
+static const char *type_of(const struct wb_write *w)
+{
+	if (wb_write_is_create(w))
+		return "Create";
+	switch (w->op) {
+	case WB_OP_REPLACE:
+		return "Replace";
+	case WB_OP_DELETE:
+		return "Delete";
+	case WB_OP_PATCH:
+		return "Patch";
+	case WB_OP_UPSERT:
+	case WB_OP_CREATE:
+		break;
+	}
+	return "Upsert";
+}
+
+/* The others carry it in their document. */
+static bool names_id(const struct wb_write *w)
+{
+	return w->op == WB_OP_REPLACE || w->op == WB_OP_DELETE || w->op == WB_OP_PATCH;
+}
+
+/* "Create" says it already. */
+static bool sends_if_none_match(const struct wb_write *w)
+{
+	return w->if_none_match.data && !wb_write_is_create(w);
+}
+
+/* Operations without the object around them. */
+static bool is_bare_patch(const struct wb_write *w)
+{
+	return w->op == WB_OP_PATCH && w->document.data[0] == '[';
+}
+
+static size_t plain_upsert_size(const struct wb_write *w)
+{
+	return LEN(UPSERT_BEGIN UPSERT_BODY UPSERT_END) + key_size(w->pk_text) + w->document.len;
+}
+
+static size_t any_size(const struct wb_write *w)
+{
+	size_t size = LEN(TYPE) + strlen(type_of(w)) + LEN("\"" KEY "\"}") + key_size(w->pk_text);
+
+	if (names_id(w))
+		size += LEN(ID) + id_size_max(w->id);
+	if (w->if_match.data)
+		size += LEN(IF_MATCH) + id_size_max(w->if_match);
+	if (sends_if_none_match(w))
+		size += LEN(IF_NONE_MATCH) + id_size_max(w->if_none_match);
+	if (w->op != WB_OP_DELETE)
+		size += LEN(BODY MINIMAL) + w->document.len;
+	if (is_bare_patch(w))
+		size += LEN(WRAP_BEGIN "}");
+	return size;
+}
+
 size_t wb_bulk_operation_size(const struct wb_write *w)
 {
-	size_t size = FRAME_BYTES + key_size(w->pk_text);
-
-	if (w->op == WB_OP_DELETE)
-		return size + sizeof DELETE_BEGIN DELETE_KEY DELETE_END - 1 + id_size_max(w->id);
-	return size + sizeof UPSERT_BEGIN UPSERT_BODY UPSERT_END - 1 + w->document.len;
+	return FRAME_BYTES + (wb_write_is_plain_upsert(w) ? plain_upsert_size(w) : any_size(w));
 }
 
 void wb_bulk_begin(struct wb_buf *body)
@@ -86,9 +149,9 @@ static void append_key(struct wb_buf *body, struct wb_slice pk_text)
 		body->len += (size_t)(put_key(to, pk_text) - to);
 }
 
-static void append_upsert(struct wb_buf *body, const struct wb_write *w)
+static void append_plain_upsert(struct wb_buf *body, const struct wb_write *w)
 {
-	size_t size = wb_bulk_operation_size(w) - FRAME_BYTES;
+	size_t size = plain_upsert_size(w);
 	char *to = wb_buf_reserve(body, size);
 
 	if (!to)
@@ -101,20 +164,51 @@ static void append_upsert(struct wb_buf *body, const struct wb_write *w)
 	body->len += size;
 }
 
+/* A patch as an object, which takes a condition beside the operations. */
+static void append_body(struct wb_buf *body, const struct wb_write *w)
+{
+	wb_buf_append_cstr(body, BODY);
+	if (is_bare_patch(w))
+		wb_buf_append_cstr(body, WRAP_BEGIN);
+	wb_buf_append_slice(body, w->document);
+	if (is_bare_patch(w))
+		wb_buf_append_char(body, '}');
+	wb_buf_append_cstr(body, MINIMAL);
+}
+
+static void append_any(struct wb_buf *body, const struct wb_write *w)
+{
+	wb_buf_append_cstr(body, TYPE);
+	wb_buf_append_cstr(body, type_of(w));
+	wb_buf_append_char(body, '"');
+	if (names_id(w)) {
+		wb_buf_append_cstr(body, ID);
+		wb_buf_append_json_string(body, w->id);
+	}
+	wb_buf_append_cstr(body, KEY);
+	append_key(body, w->pk_text);
+	wb_buf_append_char(body, '"');
+	if (w->if_match.data) {
+		wb_buf_append_cstr(body, IF_MATCH);
+		wb_buf_append_json_string(body, w->if_match);
+	}
+	if (sends_if_none_match(w)) {
+		wb_buf_append_cstr(body, IF_NONE_MATCH);
+		wb_buf_append_json_string(body, w->if_none_match);
+	}
+	if (w->op != WB_OP_DELETE)
+		append_body(body, w);
+	wb_buf_append_char(body, '}');
+}
+
 void wb_bulk_append(struct wb_buf *body, const struct wb_write *w)
 {
-	assert(w->op == WB_OP_UPSERT || w->op == WB_OP_DELETE);
 	if (body->len > 0 && body->data[body->len - 1] != '[')
 		wb_buf_append_char(body, ',');
-	if (w->op == WB_OP_UPSERT) {
-		append_upsert(body, w);
-		return;
-	}
-	wb_buf_append_cstr(body, DELETE_BEGIN);
-	wb_buf_append_json_string(body, w->id);
-	wb_buf_append_cstr(body, DELETE_KEY);
-	append_key(body, w->pk_text);
-	wb_buf_append_cstr(body, DELETE_END);
+	if (WB_LIKELY(wb_write_is_plain_upsert(w)))
+		append_plain_upsert(body, w);
+	else
+		append_any(body, w);
 }
 
 void wb_bulk_probe(struct wb_buf *body, struct wb_slice id, struct wb_slice pk_text)

@@ -1,7 +1,9 @@
 #include "consumer/decode.h"
 
 #include "common/base/mem.h"
+#include "common/base/utf8.h"
 #include "common/cosmos/document.h"
+#include "consumer/patch.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -68,10 +70,52 @@ enum wb_reason wb_decode_target(const struct wb_decode_settings *settings, const
 
 /* What a record says of its item, before it is taken over into the write. */
 struct item {
+	enum wb_op op;
 	struct wb_slice document; /* absent for a delete */
 	struct wb_slice id;
 	struct wb_pk pk;
 };
+
+/* An entity tag as HTTP has it (RFC 9110, section 8.8.3), or *; the service's are ASCII. A space would not reach the
+ * service whole in a header. */
+static bool is_etag(struct wb_slice s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		if (s.data[i] <= ' ' || s.data[i] > '~')
+			return false;
+	}
+	return true;
+}
+
+/* The service ignores If-Match on a create and If-None-Match on all but upserts (Microsoft.Azure.Cosmos, remarks of
+ * RequestOptions.IfMatchEtag and IfNoneMatchEtag): such a write would take effect although its condition fails. */
+static enum wb_reason check_conditions(enum wb_op op, const struct wb_record_meta *meta, struct wb_error *why)
+{
+	bool none = meta->if_none_match.data != NULL;
+	struct wb_slice condition = none ? meta->if_none_match : meta->if_match;
+	const char *name = none ? WB_HEADER_IF_NONE_MATCH : WB_HEADER_IF_MATCH;
+
+	if (!condition.data)
+		return WB_REASON_NONE;
+	if (none && meta->if_match.data)
+		return refuse(why, WB_REASON_INVALID_HEADER,
+			"headers wb-if-match and wb-if-none-match are both given; a write has one condition at most");
+	if (!is_etag(condition)) {
+		(void)wb_error_set(
+			why, WB_EINVAL, "header %s is neither * nor an etag of printable ASCII without spaces", name);
+		return WB_REASON_INVALID_HEADER;
+	}
+	if (!none && op == WB_OP_CREATE)
+		return refuse(why, WB_REASON_INVALID_HEADER,
+			"header wb-if-match is given with create; upsert, replace, delete and patch may have it");
+	if (none && op != WB_OP_UPSERT && !(op == WB_OP_CREATE && wb_slice_eq_cstr(condition, "*"))) {
+		(void)wb_error_set(why, WB_EINVAL,
+			"header wb-if-none-match is given with %s; upsert may have it, and create with *",
+			wb_op_text(op));
+		return WB_REASON_INVALID_HEADER;
+	}
+	return WB_REASON_NONE;
+}
 
 static bool same_key(const struct wb_pk *a, const struct wb_pk *b)
 {
@@ -104,39 +148,50 @@ static enum wb_reason check_stated_item(const struct wb_record_meta *meta, const
 	return reason;
 }
 
-static enum wb_reason read_upsert(const struct wb_decode_settings *settings, const struct wb_record_meta *meta,
+static enum wb_reason check_size(size_t len, size_t max, const char *what, struct wb_error *why)
+{
+	if (len <= max)
+		return WB_REASON_NONE;
+	(void)wb_error_set(why, WB_ETOOBIG, "the %s has %zu bytes, at most %zu are allowed", what, len, max);
+	return WB_REASON_TOO_LARGE;
+}
+
+/* upsert, create, replace. TOO_LARGE fills *ret, too. */
+static enum wb_reason read_document(const struct wb_decode_settings *settings, const struct wb_record_meta *meta,
 	const struct wb_pk_definition *definition, struct wb_slice value, struct wb_buf *scratch, struct item *ret,
 	struct wb_error *why)
 {
 	struct wb_document document;
-	enum wb_reason reason;
+	enum wb_reason reason, stated;
 
-	if (!value.data) {
-		if (!meta->op_given)
-			return refuse(why, WB_REASON_TOMBSTONE, "the record has no value: a tombstone");
+	if (!value.data)
 		return refuse(why, WB_REASON_INVALID_JSON, "the record has no value");
-	}
 	reason = wb_document_check(value, &definition->paths, scratch, &document, why);
-	if (reason)
+	if (reason && reason != WB_REASON_TOO_LARGE)
 		return reason;
-	if (document.raw.len > settings->document_max_bytes) {
-		(void)wb_error_set(why, WB_ETOOBIG, "the document has %zu bytes, at most %zu are allowed",
-			document.raw.len, settings->document_max_bytes);
-		return WB_REASON_TOO_LARGE;
-	}
-	*ret = (struct item){ .document = document.raw, .id = document.id, .pk = document.pk };
-	return check_stated_item(meta, definition, scratch, ret, why);
+	ret->document = document.raw;
+	ret->id = document.id;
+	ret->pk = document.pk;
+	stated = check_stated_item(meta, definition, scratch, ret, why);
+	if (stated)
+		return stated;
+	return reason ? reason : check_size(document.raw.len, settings->document_max_bytes, "document", why);
 }
 
-static enum wb_reason read_delete(const struct wb_record_meta *meta, const struct wb_pk_definition *definition,
+/* Which item headers name, for what has no document. */
+static enum wb_reason read_stated_item(const struct wb_record_meta *meta, const struct wb_pk_definition *definition,
 	struct wb_buf *scratch, struct item *ret, struct wb_error *why)
 {
 	enum wb_reason reason;
 
-	if (!meta->id.data)
-		return refuse(why, WB_REASON_MISSING_ID, "a delete needs the header wb-id");
-	if (!meta->partition_key.data)
-		return refuse(why, WB_REASON_MISSING_PARTITION_KEY, "a delete needs the header wb-partition-key");
+	if (!meta->id.data) {
+		(void)wb_error_set(why, WB_EINVAL, "a %s needs the header wb-id", wb_op_text(ret->op));
+		return WB_REASON_MISSING_ID;
+	}
+	if (!meta->partition_key.data) {
+		(void)wb_error_set(why, WB_EINVAL, "a %s needs the header wb-partition-key", wb_op_text(ret->op));
+		return WB_REASON_MISSING_PARTITION_KEY;
+	}
 	reason = wb_document_id_check(meta->id, why);
 	if (!reason)
 		reason = wb_pk_parse(meta->partition_key, definition->paths.count, scratch, &ret->pk, why);
@@ -144,20 +199,93 @@ static enum wb_reason read_delete(const struct wb_record_meta *meta, const struc
 	return reason;
 }
 
-/* Canonical key and id go into one piece of memory of the write's own, so that they outlive the message. */
-static void take_over(const struct item *item, struct wb_buf *scratch, struct wb_write *w)
+static enum wb_reason read_patch(const struct wb_decode_settings *settings, const struct wb_record_meta *meta,
+	const struct wb_pk_definition *definition, struct wb_slice value, struct wb_buf *scratch, struct item *ret,
+	struct wb_error *why)
 {
-	size_t before = scratch->len, len;
+	enum wb_reason reason = read_stated_item(meta, definition, scratch, ret, why);
+
+	if (!reason && !value.data)
+		return refuse(why, WB_REASON_INVALID_JSON, "the record has no value; a patch needs its operations");
+	if (!reason)
+		reason = wb_patch_check(value, &ret->document, why);
+	return reason ? reason : check_size(ret->document.len, settings->document_max_bytes, "patch", why);
+}
+
+static bool is_utf8(struct wb_slice s)
+{
+	for (size_t at = 0, len; at < s.len; at += len) {
+		len = wb_utf8_char_len(s.data + at, s.len - at);
+		if (len == 0)
+			return false;
+	}
+	return true;
+}
+
+static bool is_path_id(const struct wb_json_paths *paths)
+{
+	return paths->count == 1 && paths->path[0].count == 1 && wb_slice_eq_cstr(paths->path[0].segments[0], "id");
+}
+
+/* The key is the id, unless wb-id says it. */
+static enum wb_reason read_tombstone(const struct wb_record_meta *meta, const struct wb_pk_definition *definition,
+	struct wb_slice key, struct wb_buf *scratch, struct item *ret, struct wb_error *why)
+{
+	enum wb_reason reason;
+
+	ret->id = meta->id.data ? meta->id : key;
+	if (!ret->id.data)
+		return refuse(why, WB_REASON_MISSING_ID,
+			"the tombstone has neither a key nor the header wb-id, which would say what to delete");
+	if (!is_utf8(ret->id))
+		return refuse(why, WB_REASON_INVALID_ID, "the tombstone's key, the id to delete, is not UTF-8");
+	reason = wb_document_id_check(ret->id, why);
+	if (reason)
+		return reason;
+	if (meta->partition_key.data)
+		return wb_pk_parse(meta->partition_key, definition->paths.count, scratch, &ret->pk, why);
+	if (!is_path_id(&definition->paths))
+		return refuse(why, WB_REASON_MISSING_PARTITION_KEY,
+			"a tombstone needs the header wb-partition-key, as the container's partition key is not /id");
+	ret->pk = (struct wb_pk){ .component = { { .type = WB_PK_STRING, .string = ret->id } }, .count = 1 };
+	return WB_REASON_NONE;
+}
+
+static struct wb_slice put(char **at, struct wb_slice bytes)
+{
+	struct wb_slice copy = { 0 };
+
+	if (!bytes.data)
+		return copy;
+	if (bytes.len)
+		memcpy(*at, bytes.data, bytes.len);
+	copy = wb_slice(*at, bytes.len);
+	*at += bytes.len;
+	return copy;
+}
+
+/* Whatever says which item, and on which conditions, goes into one piece of memory of the write's own, so that it
+ * outlives the message. */
+static void take_over(const struct item *item, const struct wb_record_meta *meta, const struct wb_epk *epk,
+	struct wb_buf *scratch, struct wb_write *w)
+{
+	struct wb_slice epk_bytes = wb_slice((const char *)epk->bytes, epk->len), pk_text;
+	size_t before = scratch->len;
+	char *at;
 
 	wb_pk_text(&item->pk, scratch);
 	assert(wb_buf_status(scratch) == WB_OK);
-	len = scratch->len - before;
+	pk_text = wb_slice(scratch->data + before, scratch->len - before);
 	free(w->storage);
-	w->storage = wb_xmalloc(len + item->id.len);
-	memcpy(w->storage, scratch->data + before, len);
-	memcpy(w->storage + len, item->id.data, item->id.len);
-	w->pk_text = wb_slice(w->storage, len);
-	w->id = wb_slice(w->storage + len, item->id.len);
+	at = w->storage = wb_xmalloc(
+		pk_text.len + item->id.len + epk_bytes.len + meta->if_match.len + meta->if_none_match.len);
+	w->op = item->op;
+	w->pk_text = put(&at, pk_text);
+	w->id = put(&at, item->id);
+	w->epk = put(&at, epk_bytes);
+	w->if_match = put(&at, meta->if_match);
+	w->if_none_match = put(&at, meta->if_none_match);
+	w->is_replay = meta->replay_of.data != NULL;
 	w->document = item->document;
 }
 
@@ -165,7 +293,8 @@ enum wb_reason wb_decode_document(const struct wb_decode_settings *settings, con
 	const struct wb_pk_definition *definition, struct wb_buf *scratch, struct wb_write *w, struct wb_epk *ret_epk,
 	struct wb_error *why)
 {
-	struct item item = { .id = { 0 } };
+	bool tombstone = !w->value.data && !meta->op_given;
+	struct item item = { .op = tombstone ? WB_OP_DELETE : meta->op };
 	enum wb_reason reason;
 	char *room;
 
@@ -174,19 +303,23 @@ enum wb_reason wb_decode_document(const struct wb_decode_settings *settings, con
 	room = wb_buf_reserve(scratch, 2 * STRING_BYTES + TEXT_BYTES);
 	assert(room);
 	(void)room; /* only asserted */
-	if (meta->op != WB_OP_UPSERT && meta->op != WB_OP_DELETE) {
-		(void)wb_error_set(why, WB_EUNSUPPORTED, "operation %s is not carried out", wb_op_text(meta->op));
-		return WB_REASON_UNKNOWN_OPERATION;
-	}
-	if (meta->if_match.data || meta->if_none_match.data)
-		return refuse(why, WB_REASON_UNKNOWN_OPERATION, "conditional writes are not carried out");
-	if (meta->op == WB_OP_UPSERT)
-		reason = read_upsert(settings, meta, definition, w->value, scratch, &item, why);
-	else
-		reason = read_delete(meta, definition, scratch, &item, why);
+	if (tombstone && !settings->tombstones)
+		return refuse(why, WB_REASON_TOMBSTONE,
+			"the record has no value: a tombstone, which only consumer.tombstones=delete carries out");
+	reason = check_conditions(item.op, meta, why);
 	if (reason)
 		return reason;
+	if (tombstone)
+		reason = read_tombstone(meta, definition, w->key, scratch, &item, why);
+	else if (item.op == WB_OP_DELETE)
+		reason = read_stated_item(meta, definition, scratch, &item, why);
+	else if (item.op == WB_OP_PATCH)
+		reason = read_patch(settings, meta, definition, w->value, scratch, &item, why);
+	else
+		reason = read_document(settings, meta, definition, w->value, scratch, &item, why);
+	if (reason && reason != WB_REASON_TOO_LARGE)
+		return reason;
 	wb_pk_hash(definition->kind, &item.pk, ret_epk);
-	take_over(&item, scratch, w);
-	return WB_REASON_NONE;
+	take_over(&item, meta, ret_epk, scratch, w);
+	return reason;
 }

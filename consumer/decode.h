@@ -42,8 +42,11 @@ enum wb_reason wb_decode_target(const struct wb_decode_settings *settings, const
  *                             A property that the document lacks is undefined and fine
  *   delete                    wb-id and wb-partition-key say which; a value is ignored
  *   patch                     likewise; the value is {"operations":[1 to 10 of them],"condition"?:"…"} or their bare array
- *   a null value without wb-op: a tombstone, with settings->tombstones a delete of the item whose id is the key and whose
- *                             partition key is wb-partition-key, or the id itself where the container's path is /id
+ *   a null value without wb-op: a tombstone, with settings->tombstones a delete (w->op) of the item whose id is the key,
+ *                             or wb-id where given, and whose partition key is wb-partition-key, or the id itself where
+ *                             the container's path is /id
+ * A condition that the service would ignore is INVALID_HEADER: wb-if-match with create, wb-if-none-match with replace,
+ * delete and patch (create may have *), both of them.
  * scratch is cleared and used. NONE, or a reason with why and w unchanged; but TOO_LARGE fills w, since its item is
  * known and can be read. */
 enum wb_reason wb_decode_document(const struct wb_decode_settings *settings, const struct wb_record_meta *meta,

@@ -57,17 +57,17 @@ enum wb_reason wb_document_judge(const struct wb_json_document *found, unsigned 
 	struct wb_document document = { .raw = found->raw, .id_raw = found->id.raw };
 	enum wb_reason reason;
 
-	if (found->raw.len > WB_DOCUMENT_SIZE_MAX) {
-		(void)wb_error_set(why, WB_ETOOBIG, "the document has %zu bytes, at most %d are allowed",
-			found->raw.len, WB_DOCUMENT_SIZE_MAX);
-		return WB_REASON_TOO_LARGE;
-	}
 	reason = judge_id(&found->id, scratch, &document.id, why);
 	if (!reason)
 		reason = wb_pk_from_values(found->keys, path_count, scratch, &document.pk, why);
-	if (!reason)
-		*ret = document;
-	return reason;
+	if (reason)
+		return reason;
+	*ret = document;
+	if (found->raw.len <= WB_DOCUMENT_SIZE_MAX)
+		return WB_REASON_NONE;
+	(void)wb_error_set(why, WB_ETOOBIG, "the document has %zu bytes, at most %d are allowed", found->raw.len,
+		WB_DOCUMENT_SIZE_MAX);
+	return WB_REASON_TOO_LARGE;
 }
 
 enum wb_reason wb_document_check(struct wb_slice text, const struct wb_json_paths *paths, struct wb_buf *scratch,

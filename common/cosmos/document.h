@@ -22,7 +22,8 @@ struct wb_document {
 
 /* paths may be NULL: the partition key is not looked at. scratch takes decoded strings; it is cleared by nobody here,
  * and must have room for WB_DOCUMENT_ID_MAX + WB_JSON_PATHS_MAX * WB_PK_STRING_MAX bytes reserved beforehand.
- * NONE, or the reason with a sentence in why (offset in the text where it helps). */
+ * NONE, or the reason with a sentence in why (offset in the text where it helps); TOO_LARGE, the last that is looked at,
+ * fills *ret too. */
 enum wb_reason wb_document_check(struct wb_slice text, const struct wb_json_paths *paths, struct wb_buf *scratch,
 	struct wb_document *ret, struct wb_error *why) WB_MUST_USE;
 /* The same judgement of a document that a reader has found already. */
