@@ -290,14 +290,21 @@ static bool is_lonely(const struct wb_batch *b)
 	return !b->state->ready.head && !b->state->again.head && b->state->throttle.in_flight <= 1;
 }
 
+/* Statuses that are about the connection, the account or its key need more than loneliness to be taken for a request's own
+ * fault. */
+static bool may_be_its_own(int status)
+{
+	return status >= 200 && (status < 300 || status >= 400) && status != 401 && status != 403 && status != 407;
+}
+
 /* How often it failed for what may be its own fault. While all others fail as well it is the service's, and splitting
- * would only multiply what has to be sent when that is back; where there are no others, what comes with an HTTP status is
- * tried in parts. A write that travels alone has shown before that its request fails again and again. */
+ * would only multiply what has to be sent when that is back; where there are no others, it is tried in
+ * parts. A write that travels alone has shown before that its request fails again and again. */
 static unsigned failures_of(const struct wb_batch *b, const struct wb_reply_status *status)
 {
 	if (wb_write_of(b->writes.head)->alone)
 		return WB_VERDICT_SPLIT_AFTER;
-	if (others_fare_better(b) || (is_lonely(b) && status->status >= 400 && status->status != 401))
+	if (others_fare_better(b) || (is_lonely(b) && may_be_its_own(status->status)))
 		return b->failures;
 	return b->failures < WB_VERDICT_SPLIT_AFTER ? b->failures : WB_VERDICT_SPLIT_AFTER - 1;
 }

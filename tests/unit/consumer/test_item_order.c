@@ -103,6 +103,81 @@ static void bytes_of_an_entered_write_may_move(void **state)
 	wb_item_order_free(&o);
 }
 
+static void a_newer_plain_upsert_takes_the_place_of_a_waiting_one(void **state)
+{
+	struct wb_item_order *o = wb_item_order_new(7);
+	struct wb_write a = make("[1]", "x"), b = make("[1]", "x"), c = make("[1]", "x"), d = make("[1]", "x");
+
+	(void)state;
+	assert_true(wb_item_order_enter(o, &a));
+	assert_null(wb_item_order_replace(o, &a));
+	assert_false(wb_item_order_enter(o, &b));
+	assert_false(wb_item_order_enter(o, &c));
+	assert_ptr_equal(wb_item_order_replace(o, &a), &b);
+	assert_ptr_equal(wb_item_order_replace(o, &b), &c);
+	assert_ptr_equal(c.older, &b);
+	assert_ptr_equal(b.older, &a);
+	assert_int_equal(wb_item_order_waiting(o), 0);
+	assert_int_equal(wb_item_order_items(o), 1);
+	/* It will not be written: each gets its place back in turn, in log order, with the newer behind it. */
+	assert_false(wb_item_order_enter(o, &d));
+	assert_ptr_equal(wb_item_order_restore(o, &c), &b);
+	assert_ptr_equal(wb_item_order_restore(o, &b), &a);
+	assert_int_equal(wb_item_order_waiting(o), 3);
+	assert_ptr_equal(wb_item_order_leave(o, &a), &b);
+	assert_ptr_equal(wb_item_order_leave(o, &b), &c);
+	assert_ptr_equal(wb_item_order_leave(o, &c), &d);
+	assert_null(wb_item_order_leave(o, &d));
+	wb_item_order_free(&o);
+}
+
+static void nothing_but_a_plain_upsert_of_the_same_assignment_is_replaced_or_replaces(void **state)
+{
+	struct wb_assignment here = { .partition = 1 }, there = { .partition = 2 };
+	struct wb_item_order *o = wb_item_order_new(8);
+
+	(void)state;
+	for (int which = 0; which < 2; which++) {
+		for (int what = 0; what < 9; what++) {
+			struct wb_write w[2] = { make("[1]", "x"), make("[1]", "x") };
+
+			w[0].assignment = w[1].assignment = &here;
+			switch (what) {
+			case 0:
+			case 1:
+			case 2:
+			case 3:
+				w[which].op = (enum wb_op[]){ WB_OP_CREATE, WB_OP_REPLACE, WB_OP_DELETE, WB_OP_PATCH }[what];
+				break;
+			case 4:
+				w[which].if_match = wb_slice_cstr("etag");
+				break;
+			case 5:
+				w[which].if_none_match = wb_slice_cstr("*");
+				break;
+			case 6:
+				w[which].step = WB_STEP_READ;
+				break;
+			case 7:
+				w[which].assignment = &there;
+				break;
+			default: /* nothing that hinders */
+				break;
+			}
+			assert_true(wb_item_order_enter(o, &w[0]));
+			assert_false(wb_item_order_enter(o, &w[1]));
+			if (what < 8) {
+				assert_null(wb_item_order_replace(o, &w[0]));
+				assert_ptr_equal(wb_item_order_leave(o, &w[0]), &w[1]);
+			} else {
+				assert_ptr_equal(wb_item_order_replace(o, &w[0]), &w[1]);
+			}
+			assert_null(wb_item_order_leave(o, &w[1]));
+		}
+	}
+	wb_item_order_free(&o);
+}
+
 static bool odd_offset(void *arg, const struct wb_write *w)
 {
 	(void)arg;
@@ -295,6 +370,8 @@ int main(void)
 		cmocka_unit_test(container_key_and_id_make_an_item),
 		cmocka_unit_test(the_hash_depends_on_the_seed),
 		cmocka_unit_test(bytes_of_an_entered_write_may_move),
+		cmocka_unit_test(a_newer_plain_upsert_takes_the_place_of_a_waiting_one),
+		cmocka_unit_test(nothing_but_a_plain_upsert_of_the_same_assignment_is_replaced_or_replaces),
 		cmocka_unit_test(withdrawal_takes_waiting_writes_and_leaves_heads),
 		cmocka_unit_test(withdrawing_the_last_keeps_the_chain_whole),
 		cmocka_unit_test(a_hundred_thousand_items_come_and_go),

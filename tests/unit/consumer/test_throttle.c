@@ -29,6 +29,36 @@ static void up_to_the_limit_are_in_flight_at_once(void **state)
 	assert_false(wb_throttle_may_send(&t, 1010));
 }
 
+static void what_was_cut_off_frees_its_place_and_tells_nothing(void **state)
+{
+	struct wb_throttle t = wb_throttle_make(1);
+
+	(void)state;
+	send(&t, 1, 0);
+	wb_throttle_cancelled(&t);
+	assert_true(wb_throttle_may_send(&t, 0));
+	send(&t, 1, 0);
+	wb_throttle_failed(&t, 1000, 0, 0);
+	send(&t, 1, 1000);
+	wb_throttle_cancelled(&t);
+	assert_true(t.outage);
+}
+
+static void held_up_is_throttled_or_in_an_outage(void **state)
+{
+	struct wb_throttle t = wb_throttle_make(2);
+
+	(void)state;
+	assert_false(wb_throttle_is_held_up(&t, 0));
+	send(&t, 2, 0);
+	assert_false(wb_throttle_is_held_up(&t, 0)); /* only full */
+	wb_throttle_replied(&t, true, 100, 0, 0);
+	assert_true(wb_throttle_is_held_up(&t, 99));
+	assert_false(wb_throttle_is_held_up(&t, 100));
+	wb_throttle_failed(&t, 10, 200, 0);
+	assert_true(wb_throttle_is_held_up(&t, 1000000)); /* until a reply ends it */
+}
+
 static void a_clock_that_begins_below_zero_is_fine(void **state)
 {
 	struct wb_throttle t = wb_throttle_make(1);
@@ -196,6 +226,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(up_to_the_limit_are_in_flight_at_once),
+		cmocka_unit_test(what_was_cut_off_frees_its_place_and_tells_nothing),
+		cmocka_unit_test(held_up_is_throttled_or_in_an_outage),
 		cmocka_unit_test(a_clock_that_begins_below_zero_is_fine),
 		cmocka_unit_test(throttling_waits_exactly_as_long_as_asked),
 		cmocka_unit_test(the_longest_wait_asked_for_counts),

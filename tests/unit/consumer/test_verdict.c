@@ -19,6 +19,7 @@ static const char *const kinds[] = {
 	[WB_VERDICT_OUTAGE] = "outage",
 	[WB_VERDICT_SPLIT] = "split",
 	[WB_VERDICT_DEAD] = "dead",
+	[WB_VERDICT_COMPARE] = "compare",
 };
 
 /* One row: what a status means. The columns that follow are the tables' own. */
@@ -33,6 +34,8 @@ struct want {
 #define COUNTED(k, r) { .kind = WB_VERDICT_##k, .reason = WB_REASON_##r, .counts = true }
 #define MISMATCH(k)   { .kind = WB_VERDICT_##k, .reason = WB_REASON_PARTITION_KEY_MISMATCH }
 #define DEAD(r)       { .kind = WB_VERDICT_DEAD, .reason = WB_REASON_##r }
+#define COMPARE(r)    { .kind = WB_VERDICT_COMPARE, .reason = WB_REASON_##r }
+#define MISSING       { .kind = WB_VERDICT_REFRESH, .reason = WB_REASON_SERVER_ERROR, .outage = true }
 #define OUTAGE        { .kind = WB_VERDICT_OUTAGE, .reason = WB_REASON_SERVER_ERROR, .outage = true }
 #define OUTAGE_SPLIT  { .kind = WB_VERDICT_SPLIT, .reason = WB_REASON_SERVER_ERROR, .outage = true }
 #define OUTAGE_RETRY  { .kind = WB_VERDICT_RETRY, .reason = WB_REASON_SERVER_ERROR, .counts = true, .outage = true }
@@ -45,6 +48,32 @@ static void expect(const char *where, int status, int substatus, struct wb_verdi
 			wb_reason_text(got.reason), got.counts ? " counted" : "", got.outage ? " outage" : "",
 			kinds[want.kind], wb_reason_text(want.reason), want.counts ? " counted" : "",
 			want.outage ? " outage" : "");
+}
+
+static struct wb_verdict_write plain(enum wb_op op)
+{
+	return (struct wb_verdict_write){ .op = op, .is_create = op == WB_OP_CREATE };
+}
+
+static struct wb_verdict operation(enum wb_op op, const struct wb_reply_status *r)
+{
+	struct wb_verdict_write w = plain(op);
+
+	return wb_verdict_operation(&w, r);
+}
+
+static struct wb_verdict request(const struct wb_reply_status *r, unsigned operations, unsigned failures)
+{
+	struct wb_verdict_write w = plain(WB_OP_UPSERT);
+
+	return wb_verdict_request(&w, r, operations, failures);
+}
+
+static struct wb_verdict point(enum wb_op op, const struct wb_reply_status *r, unsigned failures)
+{
+	struct wb_verdict_write w = plain(op);
+
+	return wb_verdict_point(&w, r, failures);
 }
 
 static struct wb_reply_status reply(int status, int substatus)
@@ -71,13 +100,11 @@ static const struct {
 	{ 404, 1002, COUNTED(RETRY, SERVER_ERROR) },
 	{ 404, 1003, AGAIN(REFRESH) },
 	{ 408, 0, COUNTED(RETRY, SERVER_ERROR) },
-	{ 409, 0, DEAD(CONFLICT) },
 	{ 410, 0, AGAIN(REFRESH) },
 	{ 410, 1000, AGAIN(REFRESH) },
 	{ 410, 1002, AGAIN(REFRESH) },
 	{ 410, 1007, AGAIN(REFRESH) },
 	{ 410, 1008, AGAIN(REFRESH) },
-	{ 412, 0, DEAD(PRECONDITION_FAILED) },
 	{ 413, 0, DEAD(TOO_LARGE) },
 	{ 413, 3401, DEAD(TOO_LARGE) },
 	{ 413, 3402, COUNTED(RETRY, SERVER_ERROR) },
@@ -105,7 +132,7 @@ static void every_row_for_an_operation_of_a_reply(void **state)
 
 		for (int op = 0; op < OP_COUNT; op++)
 			expect(wb_op_text((enum wb_op)op), r.status, r.substatus,
-				wb_verdict_operation((enum wb_op)op, &r), operation_rows[i].want);
+				operation((enum wb_op)op, &r), operation_rows[i].want);
 	}
 }
 
@@ -114,18 +141,70 @@ static void not_found_depends_on_the_operation(void **state)
 	const struct want want[OP_COUNT] = {
 		[WB_OP_UPSERT] = AGAIN(REFRESH),
 		[WB_OP_CREATE] = AGAIN(REFRESH),
-		[WB_OP_REPLACE] = DEAD(NOT_FOUND),
+		[WB_OP_REPLACE] = COMPARE(NOT_FOUND),
 		[WB_OP_DELETE] = DONE,
 		[WB_OP_PATCH] = DEAD(NOT_FOUND),
 	};
-	struct wb_reply_status r = reply(404, 0), other = reply(404, 1013);
+	struct wb_reply_status r = reply(404, 0), other = reply(404, 1013), gone = reply(404, 1003);
 
 	(void)state;
 	for (int op = 0; op < OP_COUNT; op++) {
-		expect(wb_op_text((enum wb_op)op), 404, 0, wb_verdict_operation((enum wb_op)op, &r), want[op]);
-		expect(wb_op_text((enum wb_op)op), 404, 0, wb_verdict_point((enum wb_op)op, &r, 0), want[op]);
-		expect(wb_op_text((enum wb_op)op), 404, 1013, wb_verdict_operation((enum wb_op)op, &other),
+		expect(wb_op_text((enum wb_op)op), 404, 0, operation((enum wb_op)op, &r), want[op]);
+		expect(wb_op_text((enum wb_op)op), 404, 0, point((enum wb_op)op, &r, 0),
+			want[op].kind == WB_VERDICT_REFRESH ? (struct want)MISSING : want[op]);
+		expect(wb_op_text((enum wb_op)op), 404, 1003, point((enum wb_op)op, &gone, 0), (struct want)MISSING);
+		expect(wb_op_text((enum wb_op)op), 404, 1013, operation((enum wb_op)op, &other),
 			(struct want)AGAIN(REFRESH));
+	}
+}
+
+/* What was refused over the item's state may be an earlier attempt's own doing, and is compared; a patch cannot be. */
+static void conflicts_and_conditions_are_compared_first(void **state)
+{
+	struct wb_reply_status conflict = reply(409, 0), failed = reply(412, 0);
+	struct wb_verdict_write if_none_match = { .op = WB_OP_UPSERT, .is_create = true };
+
+	(void)state;
+	for (int op = 0; op < OP_COUNT; op++) {
+		bool patch = op == WB_OP_PATCH;
+		struct want on_conflict = COMPARE(CONFLICT), on_failed = COMPARE(PRECONDITION_FAILED);
+
+		if (patch)
+			on_conflict.kind = on_failed.kind = WB_VERDICT_DEAD;
+		expect(wb_op_text((enum wb_op)op), 409, 0, operation((enum wb_op)op, &conflict), on_conflict);
+		expect(wb_op_text((enum wb_op)op), 409, 0, point((enum wb_op)op, &conflict, 9), on_conflict);
+		expect(wb_op_text((enum wb_op)op), 412, 0, operation((enum wb_op)op, &failed), on_failed);
+		expect(wb_op_text((enum wb_op)op), 412, 0, point((enum wb_op)op, &failed, 9), on_failed);
+	}
+	expect("if-none-match", 409, 0, wb_verdict_operation(&if_none_match, &conflict),
+		(struct want)COMPARE(PRECONDITION_FAILED));
+}
+
+/* A condemned write's item is read: there, absent, or it is asked again as for any other request. */
+static void a_reading_finds_the_item_or_not(void **state)
+{
+	static const struct {
+		int status, substatus;
+		struct want first, again;
+	} rows[] = {
+		{ 200, 0, DONE, DONE },
+		{ 404, 0, DEAD(NOT_FOUND), DEAD(NOT_FOUND) },
+		{ 404, 1003, MISSING, MISSING },
+		{ 404, 1002, OUTAGE, OUTAGE_RETRY },
+		{ 400, 0, COUNTED(RETRY, SERVER_ERROR), COUNTED(RETRY, SERVER_ERROR) },
+		{ 410, 1002, AGAIN(REFRESH), AGAIN(REFRESH) },
+		{ 429, 3200, AGAIN(THROTTLED), AGAIN(THROTTLED) },
+		{ 403, 3, AGAIN(TOPOLOGY), AGAIN(TOPOLOGY) },
+		{ 503, 0, OUTAGE, OUTAGE_RETRY },
+		{ 0, 0, OUTAGE, OUTAGE_RETRY },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < WB_ARRAY_LEN(rows); i++) {
+		struct wb_reply_status r = reply(rows[i].status, rows[i].substatus);
+
+		expect("reading", r.status, r.substatus, wb_verdict_read(&r, 0), rows[i].first);
+		expect("reading again", r.status, r.substatus, wb_verdict_read(&r, 9), rows[i].again);
 	}
 }
 
@@ -135,32 +214,32 @@ static const struct {
 	int status, substatus;
 	struct want several, several_again, alone, alone_again;
 } request_rows[] = {
-	{ 0, 0, OUTAGE, OUTAGE, OUTAGE, OUTAGE },
+	{ 0, 0, OUTAGE, OUTAGE_SPLIT, OUTAGE, OUTAGE_RETRY },
 	{ 100, 0, OUTAGE, OUTAGE_SPLIT, OUTAGE, OUTAGE_RETRY },
 	{ 200, 0, OUTAGE, OUTAGE_SPLIT, OUTAGE, OUTAGE_RETRY }, /* malformed, or of the wrong length */
 	{ 207, 0, OUTAGE, OUTAGE_SPLIT, OUTAGE, OUTAGE_RETRY },
-	{ 301, 0, OUTAGE, OUTAGE, OUTAGE, OUTAGE },
-	{ 302, 0, OUTAGE, OUTAGE, OUTAGE, OUTAGE },
-	{ 307, 0, OUTAGE, OUTAGE, OUTAGE, OUTAGE },
+	{ 301, 0, OUTAGE, OUTAGE_SPLIT, OUTAGE, OUTAGE_RETRY },
+	{ 302, 0, OUTAGE, OUTAGE_SPLIT, OUTAGE, OUTAGE_RETRY },
+	{ 307, 0, OUTAGE, OUTAGE_SPLIT, OUTAGE, OUTAGE_RETRY },
 	{ 400, 0, AGAIN(SPLIT), AGAIN(SPLIT), DEAD(BAD_REQUEST), DEAD(BAD_REQUEST) },
 	{ 400, 1001, MISMATCH(REFRESH), MISMATCH(SPLIT), MISMATCH(REFRESH), COUNTED(RETRY, PARTITION_KEY_MISMATCH) },
-	{ 401, 0, OUTAGE, OUTAGE, OUTAGE, OUTAGE },
-	{ 403, 0, OUTAGE, OUTAGE, OUTAGE, OUTAGE },
+	{ 401, 0, OUTAGE, OUTAGE_SPLIT, OUTAGE, OUTAGE_RETRY },
+	{ 403, 0, OUTAGE, OUTAGE_SPLIT, OUTAGE, OUTAGE_RETRY },
 	{ 403, 3, AGAIN(TOPOLOGY), AGAIN(TOPOLOGY), AGAIN(TOPOLOGY), AGAIN(TOPOLOGY) },
 	{ 403, 1008, AGAIN(TOPOLOGY), AGAIN(TOPOLOGY), AGAIN(TOPOLOGY), AGAIN(TOPOLOGY) },
 	{ 403, 1014, AGAIN(SPLIT), AGAIN(SPLIT), DEAD(PARTITION_FULL), DEAD(PARTITION_FULL) },
-	{ 404, 0, AGAIN(REFRESH), AGAIN(REFRESH), AGAIN(REFRESH), AGAIN(REFRESH) },
+	{ 404, 0, MISSING, MISSING, MISSING, MISSING },
 	{ 404, 1002, OUTAGE, OUTAGE_SPLIT, OUTAGE, OUTAGE_RETRY },
-	{ 404, 1003, AGAIN(REFRESH), AGAIN(REFRESH), AGAIN(REFRESH), AGAIN(REFRESH) },
-	{ 407, 0, OUTAGE, OUTAGE, OUTAGE, OUTAGE },
+	{ 404, 1003, MISSING, MISSING, MISSING, MISSING },
+	{ 407, 0, OUTAGE, OUTAGE_SPLIT, OUTAGE, OUTAGE_RETRY },
 	{ 408, 0, OUTAGE, OUTAGE_SPLIT, OUTAGE, OUTAGE_RETRY },
-	{ 409, 0, AGAIN(SPLIT), AGAIN(SPLIT), DEAD(CONFLICT), DEAD(CONFLICT) },
+	{ 409, 0, AGAIN(SPLIT), AGAIN(SPLIT), COMPARE(CONFLICT), COMPARE(CONFLICT) },
 	{ 410, 0, AGAIN(REFRESH), AGAIN(REFRESH), AGAIN(REFRESH), AGAIN(REFRESH) },
 	{ 410, 1000, AGAIN(REFRESH), AGAIN(REFRESH), AGAIN(REFRESH), AGAIN(REFRESH) },
 	{ 410, 1002, AGAIN(REFRESH), AGAIN(REFRESH), AGAIN(REFRESH), AGAIN(REFRESH) },
 	{ 410, 1007, AGAIN(REFRESH), AGAIN(REFRESH), AGAIN(REFRESH), AGAIN(REFRESH) },
 	{ 410, 1008, AGAIN(REFRESH), AGAIN(REFRESH), AGAIN(REFRESH), AGAIN(REFRESH) },
-	{ 412, 0, AGAIN(SPLIT), AGAIN(SPLIT), DEAD(PRECONDITION_FAILED), DEAD(PRECONDITION_FAILED) },
+	{ 412, 0, AGAIN(SPLIT), AGAIN(SPLIT), COMPARE(PRECONDITION_FAILED), COMPARE(PRECONDITION_FAILED) },
 	{ 413, 0, AGAIN(SPLIT), AGAIN(SPLIT), DEAD(TOO_LARGE), DEAD(TOO_LARGE) },
 	{ 413, 3401, AGAIN(SPLIT), AGAIN(SPLIT), DEAD(TOO_LARGE), DEAD(TOO_LARGE) },
 	{ 413, 3402, AGAIN(SPLIT), AGAIN(SPLIT), COUNTED(RETRY, SERVER_ERROR), COUNTED(RETRY, SERVER_ERROR) },
@@ -186,13 +265,13 @@ static void every_row_for_a_whole_request(void **state)
 		struct wb_reply_status r = reply(request_rows[i].status, request_rows[i].substatus);
 
 		for (unsigned n = 0; n < WB_VERDICT_SPLIT_AFTER; n++) {
-			expect("several", r.status, r.substatus, wb_verdict_request(&r, 2, n), request_rows[i].several);
-			expect("alone", r.status, r.substatus, wb_verdict_request(&r, 1, n), request_rows[i].alone);
+			expect("several", r.status, r.substatus, request(&r, 2, n), request_rows[i].several);
+			expect("alone", r.status, r.substatus, request(&r, 1, n), request_rows[i].alone);
 		}
 		for (unsigned n = WB_VERDICT_SPLIT_AFTER; n < 1000000; n = n * 7 + 1) {
-			expect("several again", r.status, r.substatus, wb_verdict_request(&r, 100, n),
+			expect("several again", r.status, r.substatus, request(&r, 100, n),
 				request_rows[i].several_again);
-			expect("alone again", r.status, r.substatus, wb_verdict_request(&r, 1, n),
+			expect("alone again", r.status, r.substatus, request(&r, 1, n),
 				request_rows[i].alone_again);
 		}
 	}
@@ -205,12 +284,13 @@ static void a_point_write_is_judged_as_a_request_of_one(void **state)
 	for (size_t i = 0; i < WB_ARRAY_LEN(request_rows); i++) {
 		struct wb_reply_status r = reply(request_rows[i].status, request_rows[i].substatus);
 
-		if ((r.status >= 200 && r.status < 300) || r.status == 404 || r.status == 449)
+		if ((r.status >= 200 && r.status < 300) || r.status == 404 || r.status == 449 ||
+			r.status == 409 || r.status == 412) /* by operation, above */
 			continue;
 		for (int op = 0; op < OP_COUNT; op++) {
-			expect("point", r.status, r.substatus, wb_verdict_point((enum wb_op)op, &r, 0),
+			expect("point", r.status, r.substatus, point((enum wb_op)op, &r, 0),
 				request_rows[i].alone);
-			expect("point again", r.status, r.substatus, wb_verdict_point((enum wb_op)op, &r, 50),
+			expect("point again", r.status, r.substatus, point((enum wb_op)op, &r, 50),
 				request_rows[i].alone_again);
 		}
 	}
@@ -221,9 +301,9 @@ static void a_point_write_that_was_answered_for_its_item(void **state)
 	struct wb_reply_status created = reply(201, 0), gone = reply(204, 0), conflict = reply(449, 0);
 
 	(void)state;
-	expect("point", 201, 0, wb_verdict_point(WB_OP_UPSERT, &created, 0), (struct want)DONE);
-	expect("point", 204, 0, wb_verdict_point(WB_OP_DELETE, &gone, 7), (struct want)DONE);
-	expect("point", 449, 0, wb_verdict_point(WB_OP_UPSERT, &conflict, 0),
+	expect("point", 201, 0, point(WB_OP_UPSERT, &created, 0), (struct want)DONE);
+	expect("point", 204, 0, point(WB_OP_DELETE, &gone, 7), (struct want)DONE);
+	expect("point", 449, 0, point(WB_OP_UPSERT, &conflict, 0),
 		(struct want)COUNTED(RETRY, SERVER_ERROR));
 }
 
@@ -236,7 +316,7 @@ static void promise_5_an_outage_is_never_a_death(void **state)
 	for (int status = 0; status < 600; status++) {
 		for (int substatus = 0; substatus < 6000; substatus++) {
 			struct wb_reply_status r = reply(status, substatus);
-			struct wb_verdict v = wb_verdict_request(&r, 100, (unsigned)substatus);
+			struct wb_verdict v = request(&r, 100, (unsigned)substatus);
 
 			if (v.kind == WB_VERDICT_DEAD || v.kind == WB_VERDICT_DONE || v.counts)
 				fail_msg("%d/%d: %s for a hundred operations", status, substatus, kinds[v.kind]);
@@ -246,8 +326,8 @@ static void promise_5_an_outage_is_never_a_death(void **state)
 		struct wb_reply_status r = reply(outages[i], 0);
 
 		for (unsigned failures = 0; failures < 100000; failures = failures * 3 + 1) {
-			assert_int_not_equal(wb_verdict_request(&r, 1, failures).kind, WB_VERDICT_DEAD);
-			assert_int_not_equal(wb_verdict_point(WB_OP_UPSERT, &r, failures).kind, WB_VERDICT_DEAD);
+			assert_int_not_equal(request(&r, 1, failures).kind, WB_VERDICT_DEAD);
+			assert_int_not_equal(point(WB_OP_UPSERT, &r, failures).kind, WB_VERDICT_DEAD);
 		}
 	}
 }
@@ -257,19 +337,19 @@ static void the_servers_wait_is_passed_on_and_bounded(void **state)
 	struct wb_reply_status r = { .status = 429, .substatus = 3200, .retry_after_ms = 1234 };
 
 	(void)state;
-	assert_int_equal(wb_verdict_operation(WB_OP_UPSERT, &r).retry_after_ms, 1234);
-	assert_int_equal(wb_verdict_request(&r, 9, 0).retry_after_ms, 1234);
+	assert_int_equal(operation(WB_OP_UPSERT, &r).retry_after_ms, 1234);
+	assert_int_equal(request(&r, 9, 0).retry_after_ms, 1234);
 	r.retry_after_ms = -1;
-	assert_int_equal(wb_verdict_operation(WB_OP_UPSERT, &r).retry_after_ms, 0);
+	assert_int_equal(operation(WB_OP_UPSERT, &r).retry_after_ms, 0);
 	r.retry_after_ms = INT64_MAX;
-	assert_int_equal(wb_verdict_operation(WB_OP_UPSERT, &r).retry_after_ms, WB_VERDICT_RETRY_AFTER_MAX_MS);
+	assert_int_equal(operation(WB_OP_UPSERT, &r).retry_after_ms, WB_VERDICT_RETRY_AFTER_MAX_MS);
 	r = (struct wb_reply_status){ .status = 503, .retry_after_ms = 77 };
-	assert_int_equal(wb_verdict_request(&r, 9, 0).retry_after_ms, 77);
-	assert_int_equal(wb_verdict_point(WB_OP_DELETE, &r, 0).retry_after_ms, 77);
+	assert_int_equal(request(&r, 9, 0).retry_after_ms, 77);
+	assert_int_equal(point(WB_OP_DELETE, &r, 0).retry_after_ms, 77);
 	r = (struct wb_reply_status){ .status = 200, .retry_after_ms = 77 };
-	assert_int_equal(wb_verdict_operation(WB_OP_UPSERT, &r).retry_after_ms, 0);
+	assert_int_equal(operation(WB_OP_UPSERT, &r).retry_after_ms, 0);
 	r = (struct wb_reply_status){ .status = 400, .retry_after_ms = 77 };
-	assert_int_equal(wb_verdict_operation(WB_OP_UPSERT, &r).retry_after_ms, 0);
+	assert_int_equal(operation(WB_OP_UPSERT, &r).retry_after_ms, 0);
 }
 
 int main(void)
@@ -277,6 +357,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_row_for_an_operation_of_a_reply),
 		cmocka_unit_test(not_found_depends_on_the_operation),
+		cmocka_unit_test(conflicts_and_conditions_are_compared_first),
+		cmocka_unit_test(a_reading_finds_the_item_or_not),
 		cmocka_unit_test(every_row_for_a_whole_request),
 		cmocka_unit_test(a_point_write_is_judged_as_a_request_of_one),
 		cmocka_unit_test(a_point_write_that_was_answered_for_its_item),
