@@ -29,8 +29,8 @@ struct wb_container; /* opaque but for the functions below */
 struct wb_range {
 	const struct wb_container *container;
 	char id[WB_RANGE_ID_SIZE];
-	bool bulk;           /* the server does bulk */
-	_Atomic bool gone;   /* split, merged or made anew: what waits for it is routed again */
+	bool bulk; /* the server does bulk */
+	_Atomic bool gone; /* split, merged or made anew: what waits for it is routed again */
 	void *owner_state[]; /* one for each worker, its own; nobody else touches it */
 };
 
@@ -38,7 +38,7 @@ enum wb_container_state {
 	WB_CONTAINER_UNKNOWN, /* not read yet */
 	WB_CONTAINER_KNOWN,
 	WB_CONTAINER_MISSING, /* the service says that it, or its database, does not exist; asked again and again */
-	WB_CONTAINER_STALE,   /* it has another partition key now: wb_metadata_container gives the new object; for ever */
+	WB_CONTAINER_STALE, /* it has another partition key now: wb_metadata_container gives the new object; for ever */
 };
 
 struct wb_metadata; /* opaque */

@@ -8,6 +8,7 @@
 
 #include <curl/curl.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -19,6 +20,7 @@
 #define HEADER_MAX    2048
 #define UPLOAD_BYTES  (256 * 1024L)
 #define RECEIVE_BYTES (64 * 1024L)
+#define WAIT_MAX_MS   3600000
 /* A reply buffer that grew beyond this is given back instead of being kept for the next request. */
 #define KEPT_BYTES (128 * 1024)
 
@@ -48,6 +50,8 @@ struct transfer {
 
 struct wb_transport {
 	const struct wb_cosmos_options *options;
+	const struct wb_account *account;
+	char user_agent[128];
 	CURLM *multi;
 	struct transfer *idle;
 	struct transfer *busy;
@@ -63,8 +67,19 @@ static void die_of_curl(const char *what)
 	abort();
 }
 
-struct wb_transport *wb_transport_new(
-	const struct wb_cosmos_options *options, unsigned max_connections, struct wb_error *e)
+/* "writebehind/1.2.3 client"; what could not stand in a header becomes a dash. */
+static void name_us(struct wb_transport *t, const char *client)
+{
+	(void)snprintf(
+		t->user_agent, sizeof t->user_agent, "writebehind/%s %s", WB_VERSION, client); /* cutting is meant */
+	for (char *p = t->user_agent; *p; p++) {
+		if (*p < ' ' || *p > '~')
+			*p = '-';
+	}
+}
+
+struct wb_transport *wb_transport_new(const struct wb_cosmos_options *options, const struct wb_account *account,
+	const char *client, unsigned max_connections, struct wb_error *e)
 {
 	struct wb_transport *t;
 
@@ -75,6 +90,8 @@ struct wb_transport *wb_transport_new(
 	}
 	t = wb_xcalloc(1, sizeof *t);
 	t->options = options;
+	t->account = account;
+	name_us(t, client);
 	t->multi = curl_multi_init();
 	if (!t->multi)
 		die_of_curl("curl_multi_init");
@@ -232,7 +249,7 @@ static void set_up(struct wb_transport *t, struct transfer *x)
 	SET(CURLOPT_CONNECTTIMEOUT_MS, (long)o->connect_timeout_ms);
 	SET(CURLOPT_UPLOAD_BUFFERSIZE, UPLOAD_BYTES);
 	SET(CURLOPT_BUFFERSIZE, RECEIVE_BYTES);
-	SET(CURLOPT_USERAGENT, "writebehind/" WB_VERSION);
+	SET(CURLOPT_USERAGENT, t->user_agent);
 	SET(CURLOPT_WRITEFUNCTION, take_body);
 	SET(CURLOPT_WRITEDATA, x);
 	SET(CURLOPT_HEADERFUNCTION, take_header);
@@ -344,7 +361,7 @@ void wb_transport_send(struct wb_transport *t, const struct wb_request *request,
 	x->error[0] = '\0';
 	wb_buf_clear(&x->body);
 	wb_buf_clear(&x->url);
-	wb_buf_append_cstr(&x->url, t->options->endpoint);
+	wb_buf_append_cstr(&x->url, request->endpoint ? request->endpoint : wb_account_endpoint(t->account));
 	wb_buf_append_cstr(&x->url, request->path);
 	set_headers(t, x, request);
 	ok = curl_easy_setopt(c, CURLOPT_URL, x->url.data) == CURLE_OK &&
@@ -363,16 +380,30 @@ void wb_transport_send(struct wb_transport *t, const struct wb_request *request,
 	t->in_flight++;
 }
 
-/* The transfer is handed back before the callback, which may send again. */
+/* Takes it out of libcurl's hands: a connection in mid-transfer is closed by that. */
+static void take_back(struct wb_transport *t, struct transfer *x)
+{
+	if (curl_multi_remove_handle(t->multi, x->easy) != CURLM_OK)
+		die_of_curl("curl_multi_remove_handle");
+	link_out(x);
+	t->in_flight--;
+}
+
+/* The callback may send again. */
+static void hand_on(struct wb_transport *t, struct transfer *x, const struct wb_reply *reply)
+{
+	x->fn(x->arg, reply);
+	if (x->body.cap > KEPT_BYTES)
+		wb_buf_release(&x->body);
+	link_in(&t->idle, x);
+}
+
 static void finish(struct wb_transport *t, struct transfer *x, CURLcode code)
 {
 	struct wb_reply reply;
 	long status = 0;
 
-	if (curl_multi_remove_handle(t->multi, x->easy) != CURLM_OK)
-		die_of_curl("curl_multi_remove_handle");
-	link_out(x);
-	t->in_flight--;
+	take_back(t, x);
 	if (code == CURLE_OK && curl_easy_getinfo(x->easy, CURLINFO_RESPONSE_CODE, &status) != CURLE_OK)
 		die_of_curl("curl_easy_getinfo");
 	if (code != CURLE_OK)
@@ -385,10 +416,7 @@ static void finish(struct wb_transport *t, struct transfer *x, CURLcode code)
 		reply.error = "the reply is larger than the limit";
 	else if (code != CURLE_OK)
 		reply.error = x->error[0] ? x->error : curl_easy_strerror(code);
-	x->fn(x->arg, &reply);
-	if (x->body.cap > KEPT_BYTES)
-		wb_buf_release(&x->body);
-	link_in(&t->idle, x);
+	hand_on(t, x, &reply);
 }
 
 /* How many requests ended. */
@@ -411,23 +439,57 @@ static unsigned collect(struct wb_transport *t)
 	return ended;
 }
 
-void wb_transport_run(struct wb_transport *t, int64_t timeout_ms)
+/* How many requests ended. */
+static unsigned perform(struct wb_transport *t)
 {
-	int running, events;
+	int running;
 
 	if (curl_multi_perform(t->multi, &running) != CURLM_OK)
 		die_of_curl("curl_multi_perform");
-	if (collect(t) > 0 || timeout_ms <= 0)
-		return; /* callbacks ran: their owner looks first */
-	if (timeout_ms > 3600000)
-		timeout_ms = 3600000;
-	if (curl_multi_poll(t->multi, NULL, 0, (int)timeout_ms, &events) != CURLM_OK)
-		die_of_curl("curl_multi_poll");
-	if (events == 0)
+	return collect(t);
+}
+
+void wb_transport_wait(struct wb_transport *t, int64_t timeout_ms)
+{
+	if (timeout_ms <= 0)
 		return;
-	if (curl_multi_perform(t->multi, &running) != CURLM_OK)
-		die_of_curl("curl_multi_perform");
-	(void)collect(t); /* the caller comes back anyway */
+	if (timeout_ms > WAIT_MAX_MS)
+		timeout_ms = WAIT_MAX_MS;
+	if (curl_multi_poll(t->multi, NULL, 0, (int)timeout_ms, NULL) != CURLM_OK)
+		die_of_curl("curl_multi_poll");
+}
+
+void wb_transport_perform(struct wb_transport *t)
+{
+	(void)perform(t); /* how many is of no interest */
+}
+
+void wb_transport_run(struct wb_transport *t, int64_t timeout_ms)
+{
+	if (perform(t) > 0)
+		return; /* callbacks ran: their owner looks first */
+	wb_transport_wait(t, timeout_ms);
+	(void)perform(t); /* the caller comes back anyway */
+}
+
+void wb_transport_cancel(struct wb_transport *t, bool (*pick)(void *request_arg))
+{
+	struct transfer *cut = NULL, *next, *x;
+	struct wb_reply reply = blank_reply();
+
+	/* All are taken back before the first callback, which may send again. */
+	for (x = t->busy; x; x = next) {
+		next = x->next;
+		if (pick && !pick(x->arg))
+			continue;
+		take_back(t, x);
+		link_in(&cut, x);
+	}
+	reply.error = "cut off";
+	while ((x = cut)) {
+		link_out(x);
+		hand_on(t, x, &reply);
+	}
 }
 
 void wb_transport_wake(struct wb_transport *t)

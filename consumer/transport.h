@@ -34,6 +34,7 @@ struct wb_request {
 	struct wb_slice link;           /* "dbs/D/colls/C", decoded */
 	const char *const *headers;     /* "name: value" lines, NULL ends the list; NULL: none */
 	struct wb_slice body;           /* must stay until the reply */
+	const char *endpoint;           /* NULL: where the account is writable now */
 };
 
 typedef void (*wb_reply_fn)(void *arg, const struct wb_reply *reply);
@@ -49,7 +50,7 @@ void wb_transport_send(struct wb_transport *t, const struct wb_request *request,
 void wb_transport_wait(struct wb_transport *t, int64_t timeout_ms);
 /* Sends and receives what is possible without waiting; runs callbacks. */
 void wb_transport_perform(struct wb_transport *t);
-/* perform, wait, perform. */
+/* perform, wait, perform; returns after the first when a callback ran in it. */
 void wb_transport_run(struct wb_transport *t, int64_t timeout_ms);
 /* Ends the requests for whose arg pick says true, at once: their connections are closed, and their fn runs with status
  * 0. pick NULL: all. Not from a callback. */
