@@ -61,6 +61,54 @@ static void a_delete_names_the_decoded_id(void **state)
 	wb_buf_release(&body);
 }
 
+static void every_operation_has_its_form(void **state)
+{
+	const struct {
+		struct wb_write w;
+		const char *text;
+	} rows[] = {
+		{ { .op = WB_OP_CREATE, .document = WB_SLICE_LIT("{\"id\":\"1\"}") },
+			"{\"operationType\":\"Create\",\"partitionKey\":\"[1]\",\"resourceBody\":{\"id\":\"1\"},"
+			"\"minimalReturnPreference\":true}" },
+		{ { .op = WB_OP_CREATE, .document = WB_SLICE_LIT("{}"), .if_none_match = WB_SLICE_LIT("*") },
+			"{\"operationType\":\"Create\",\"partitionKey\":\"[1]\",\"resourceBody\":{},"
+			"\"minimalReturnPreference\":true}" },
+		{ { .op = WB_OP_UPSERT, .document = WB_SLICE_LIT("{}"), .if_none_match = WB_SLICE_LIT("*") },
+			"{\"operationType\":\"Create\",\"partitionKey\":\"[1]\",\"resourceBody\":{},"
+			"\"minimalReturnPreference\":true}" },
+		{ { .op = WB_OP_UPSERT, .document = WB_SLICE_LIT("{}"), .if_none_match = WB_SLICE_LIT("\"e\"") },
+			"{\"operationType\":\"Upsert\",\"partitionKey\":\"[1]\",\"ifNoneMatch\":\"\\\"e\\\"\","
+			"\"resourceBody\":{},\"minimalReturnPreference\":true}" },
+		{ { .op = WB_OP_UPSERT, .document = WB_SLICE_LIT("{}"), .if_match = WB_SLICE_LIT("\"e\"") },
+			"{\"operationType\":\"Upsert\",\"partitionKey\":\"[1]\",\"ifMatch\":\"\\\"e\\\"\","
+			"\"resourceBody\":{},\"minimalReturnPreference\":true}" },
+		{ { .op = WB_OP_REPLACE, .id = WB_SLICE_LIT("a\"b"), .document = WB_SLICE_LIT("{}") },
+			"{\"operationType\":\"Replace\",\"id\":\"a\\\"b\",\"partitionKey\":\"[1]\",\"resourceBody\":{},"
+			"\"minimalReturnPreference\":true}" },
+		{ { .op = WB_OP_DELETE, .id = WB_SLICE_LIT("x"), .if_match = WB_SLICE_LIT("*") },
+			"{\"operationType\":\"Delete\",\"id\":\"x\",\"partitionKey\":\"[1]\",\"ifMatch\":\"*\"}" },
+		{ { .op = WB_OP_PATCH, .id = WB_SLICE_LIT("x"), .document = WB_SLICE_LIT("{\"operations\":[{}]}") },
+			"{\"operationType\":\"Patch\",\"id\":\"x\",\"partitionKey\":\"[1]\","
+			"\"resourceBody\":{\"operations\":[{}]},\"minimalReturnPreference\":true}" },
+		{ { .op = WB_OP_PATCH, .id = WB_SLICE_LIT("x"), .document = WB_SLICE_LIT("[{}]") },
+			"{\"operationType\":\"Patch\",\"id\":\"x\",\"partitionKey\":\"[1]\","
+			"\"resourceBody\":{\"operations\":[{}]},\"minimalReturnPreference\":true}" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < WB_ARRAY_LEN(rows); i++) {
+		struct wb_write w = rows[i].w;
+		struct wb_buf body;
+
+		w.pk_text = wb_slice_cstr("[1]");
+		body = body_of(&w, 1);
+		body.data[body.len - 1] = '\0';
+		assert_string_equal(body.data + 1, rows[i].text);
+		assert_int_equal(wb_bulk_operation_size(&w), body.len);
+		wb_buf_release(&body);
+	}
+}
+
 static void operations_stand_in_order_with_commas_between(void **state)
 {
 	struct wb_write writes[] = { upsert("[1]", "{\"a\":[]}"), deletion("[2]", "x["), upsert("[{}]", "{}") };
@@ -106,30 +154,69 @@ static void the_probe_reads_one_id(void **state)
 	wb_buf_release(&body);
 }
 
+/* Random bytes, of which few are ASCII and many need an escape. */
+static struct wb_slice random_text(struct wb_prng *random, char *bytes, size_t max)
+{
+	size_t len = wb_prng_next(random) % max;
+
+	for (size_t i = 0; i < len; i++)
+		bytes[i] = (char)wb_prng_next(random);
+	return wb_slice(bytes, len);
+}
+
+struct random_write {
+	struct wb_write w;
+	char id[64], etag[64];
+};
+
+static void make_random(struct wb_prng *random, struct random_write *ret)
+{
+	const char *keys[] = { "[\"\\\"\",{},1.5]", "[\"\\u0001\\\\\"]", "[1]" };
+	const char *bodies[] = { "{\"id\":\"x\"}", "[{\"op\":\"incr\"}]", "{\"operations\":[]}" };
+	struct wb_write *w = &ret->w;
+
+	*w = (struct wb_write){ .op = (enum wb_op)(wb_prng_next(random) % 5) };
+	w->pk_text = wb_slice_cstr(keys[wb_prng_next(random) % 3]);
+	w->id = random_text(random, ret->id, sizeof ret->id);
+	if (w->op != WB_OP_DELETE)
+		w->document = wb_slice_cstr(bodies[w->op == WB_OP_PATCH ? wb_prng_next(random) % 3 : 0]);
+	switch (wb_prng_next(random) % 4) {
+	case 0:
+		w->if_match = random_text(random, ret->etag, sizeof ret->etag);
+		break;
+	case 1:
+		w->if_none_match = random_text(random, ret->etag, sizeof ret->etag);
+		break;
+	case 2:
+		w->if_none_match = wb_slice_cstr("*");
+		break;
+	default:
+		break;
+	}
+}
+
 static void the_sum_of_sizes_bounds_the_body(void **state)
 {
 	struct wb_prng random = { .state = 11 };
 
 	(void)state;
-	for (int round = 0; round < 2000; round++) {
+	for (int round = 0; round < 5000; round++) {
+		struct random_write made[20];
 		struct wb_write writes[20];
-		char ids[20][64];
 		size_t count = 1 + wb_prng_next(&random) % 20, sum = 0;
 		struct wb_buf body;
+		json_t *root;
 
 		for (size_t i = 0; i < count; i++) {
-			size_t len = wb_prng_next(&random) % sizeof ids[i];
-
-			for (size_t k = 0; k < len; k++)
-				ids[i][k] = (char)wb_prng_next(&random);
-			writes[i] = deletion("[\"\\\"\",{},1.5]", "");
-			writes[i].id = wb_slice(ids[i], len);
-			if (wb_prng_next(&random) % 2)
-				writes[i] = upsert("[\"\\u0001\\\\\"]", "{\"id\":\"x\"}");
+			make_random(&random, &made[i]);
+			writes[i] = made[i].w;
 			sum += wb_bulk_operation_size(&writes[i]);
 		}
 		body = body_of(writes, count);
 		assert_true(body.len <= sum);
+		root = json_loadb(body.data, body.len, JSON_ALLOW_NUL, NULL);
+		assert_int_equal(json_array_size(root), count);
+		json_decref(root);
 		wb_buf_release(&body);
 	}
 }
@@ -362,6 +449,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_upsert_carries_the_document_byte_for_byte),
 		cmocka_unit_test(a_delete_names_the_decoded_id),
+		cmocka_unit_test(every_operation_has_its_form),
 		cmocka_unit_test(operations_stand_in_order_with_commas_between),
 		cmocka_unit_test(the_partition_key_is_a_string_that_holds_the_array),
 		cmocka_unit_test(the_probe_reads_one_id),
