@@ -333,8 +333,10 @@ static void add_header(struct transfer *x, const char *line)
 
 static void set_headers(struct wb_transport *t, struct transfer *x, const struct wb_request *request)
 {
+	static const char type_name[] = "Content-Type:";
 	struct signature scratch;
 	const struct signature *s = signature_of(t, request, &scratch);
+	bool typed = false;
 
 	curl_slist_free_all(x->headers);
 	x->headers = NULL;
@@ -342,11 +344,13 @@ static void set_headers(struct wb_transport *t, struct transfer *x, const struct
 	add_header(x, s->authorization);
 	add_header(x, "x-ms-version: " API_VERSION);
 	add_header(x, "Accept: application/json");
-	if (request->body.data)
-		add_header(x, "Content-Type: application/json");
 	add_header(x, "Expect:"); /* no round trip to ask whether the body is welcome */
-	for (const char *const *h = request->headers; h && *h; h++)
+	for (const char *const *h = request->headers; h && *h; h++) {
 		add_header(x, *h);
+		typed = typed || strncasecmp(*h, type_name, sizeof type_name - 1) == 0;
+	}
+	if (request->body.data && !typed)
+		add_header(x, "Content-Type: application/json");
 }
 
 void wb_transport_send(struct wb_transport *t, const struct wb_request *request, wb_reply_fn fn, void *arg)

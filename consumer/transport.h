@@ -32,7 +32,8 @@ struct wb_request {
 	const char *path;               /* "/dbs/D/colls/C/docs", URL-encoded */
 	const char *type;               /* "docs", for the signature */
 	struct wb_slice link;           /* "dbs/D/colls/C", decoded */
-	const char *const *headers;     /* "name: value" lines, NULL ends the list; NULL: none */
+	const char *const *headers;     /* "name: value" lines, NULL ends the list; NULL: none. A body is application/json
+					 * unless they say otherwise */
 	struct wb_slice body;           /* must stay until the reply */
 	const char *endpoint;           /* NULL: where the account is writable now */
 };
