@@ -1,62 +1,44 @@
 #include "consumer/metadata.h"
 
-#include "common/base/backoff.h"
 #include "common/base/clock.h"
+#include "common/base/crypto.h"
 #include "common/base/mem.h"
 #include "common/base/prng.h"
 #include "common/base/thread.h"
-#include "common/base/crypto.h"
-#include "consumer/metadata_load.h"
-#include "consumer/path.h"
+#include "consumer/metadata_internal.h"
 
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define CONNECTIONS         2
 #define BACKOFF_BASE_MS     100
 #define BACKOFF_CAP_MS      5000
 #define COMPLAIN_MS         60000
+#define COMPLAIN_ANEW_MS    10000
 #define PROBES_MAX          3
 #define REFRESH_INTERVAL_MS 100
+#define SAME_PLACE_MS       1000
+#define WATCH_MS            30000
 
-/* One reading of the ranges. Older ones are kept: a range lives as long as the metadata. */
-struct routes {
-	struct wb_range_map *map;
-	struct wb_range **ranges; /* as the map's entries */
-	struct routes *older;
-};
-
-struct wb_container {
-	struct wb_container *next;
-	char *database, *name;
-	char *link, *container_path, *docs_path, *ranges_path;
-
-	_Atomic bool known; /* the definition, bulk and the first routes are there, and stay */
-	_Atomic(struct routes *) routes;
-	struct wb_pk_definition definition;
-	bool bulk;
-
-	_Atomic bool wanted;     /* a load or refresh is asked for and not begun */
-	/* The metadata thread's own. */
-	struct wb_backoff backoff;
-	int64_t due_ms;
-	unsigned probes;
+/* Where the account is written to, and when that is asked next. But for wanted the thread's own. */
+struct relocation {
+	_Atomic bool wanted;
+	bool ask_current; /* the configured endpoint gave no answer: the other one's turn */
+	int64_t due_ms;   /* not before, when it is wanted */
+	int64_t watch_ms; /* away from the configured endpoint: also when nobody asks for it */
 	int64_t complained_ms;
-	char complaint[256];
+	struct wb_backoff backoff;
+	struct wb_counter *moves, *reads;
 };
 
 struct wb_metadata {
-	const struct wb_cosmos_options *options;
-	unsigned workers;
-	void (*on_ready)(void *arg);
-	void *arg;
-	struct wb_health *health;
-	struct wb_log *log;
+	struct wb_metadata_settings settings;
+	struct wb_account account;
 	struct wb_transport *transport;
 	struct wb_prng random;
 	unsigned next_worker; /* the thread's own */
+	struct relocation relocation;
+	struct wb_counter *reads;
 	atomic_bool stop;
 	pthread_t thread;
 
@@ -65,119 +47,18 @@ struct wb_metadata {
 	struct wb_container *containers; /* under lock; grows at its head only */
 };
 
-static char *path_of(const struct wb_container *c, const char *suffix)
+/* What one attempt read of a container. */
+struct reading {
+	struct wb_container_description description;
+	struct wb_range_map *map;
+	bool first, anew;
+	bool bulk; /* meaningful when it is the first of its kind */
+};
+
+static void reading_release(struct reading *r)
 {
-	struct wb_buf path;
-	size_t len;
-
-	wb_buf_init(&path, 8192);
-	wb_buf_append_cstr(&path, "/dbs/");
-	wb_path_append(&path, wb_slice_cstr(c->database));
-	wb_buf_append_cstr(&path, "/colls/");
-	wb_path_append(&path, wb_slice_cstr(c->name));
-	wb_buf_append_cstr(&path, suffix);
-	return wb_buf_take(&path, &len);
-}
-
-static struct wb_container *container_new(struct wb_slice database, struct wb_slice name)
-{
-	struct wb_container *c = wb_xcalloc(1, sizeof *c);
-	struct wb_buf link;
-	size_t len;
-
-	c->database = wb_xmemdup(database.data, database.len);
-	c->name = wb_xmemdup(name.data, name.len);
-	wb_buf_init(&link, 4096);
-	wb_buf_appendf(&link, "dbs/%s/colls/%s", c->database, c->name);
-	c->link = wb_buf_take(&link, &len);
-	c->container_path = path_of(c, "");
-	c->docs_path = path_of(c, "/docs");
-	c->ranges_path = path_of(c, "/pkranges");
-	c->backoff = wb_backoff_make(BACKOFF_BASE_MS, BACKOFF_CAP_MS);
-	atomic_init(&c->wanted, true);
-	return c;
-}
-
-static const struct wb_range *range_by_id(const struct routes *routes, const char *id)
-{
-	for (size_t i = 0; routes && i < wb_range_map_count(routes->map); i++) {
-		if (strcmp(routes->ranges[i]->id, id) == 0)
-			return routes->ranges[i];
-	}
-	return NULL;
-}
-
-static void free_routes(struct routes *newest)
-{
-	while (newest) {
-		struct routes *older = newest->older;
-
-		for (size_t i = 0; i < wb_range_map_count(newest->map); i++) {
-			if (!range_by_id(older, newest->ranges[i]->id))
-				free(newest->ranges[i]);
-		}
-		free(newest->ranges);
-		wb_range_map_free(&newest->map);
-		free(newest);
-		newest = older;
-	}
-}
-
-static void container_free(struct wb_container *c)
-{
-	free_routes(atomic_load(&c->routes));
-	wb_json_paths_release(&c->definition.paths);
-	free(c->database);
-	free(c->name);
-	free(c->link);
-	free(c->container_path);
-	free(c->docs_path);
-	free(c->ranges_path);
-	free(c);
-}
-
-static struct wb_range *range_new(struct wb_metadata *m, const struct wb_container *c, const struct routes *before,
-	const struct wb_range_entry *entry)
-{
-	struct wb_range *range = wb_xcalloc(1, sizeof *range);
-
-	range->container = c;
-	memcpy(range->id, entry->id, sizeof range->id);
-	range->worker = before ? before->ranges[wb_range_map_find(before->map, &entry->min)]->worker
-			       : m->next_worker++ % m->workers;
-	return range;
-}
-
-static void publish_routes(struct wb_metadata *m, struct wb_container *c, struct wb_range_map *map)
-{
-	struct routes *before = atomic_load(&c->routes);
-	struct routes *now = wb_xcalloc(1, sizeof *now);
-	size_t count = wb_range_map_count(map);
-
-	now->map = map;
-	now->older = before;
-	now->ranges = wb_xcalloc(count, sizeof(struct wb_range *));
-	for (size_t i = 0; i < count; i++) {
-		const struct wb_range_entry *entry = wb_range_map_at(map, i);
-		const struct wb_range *same = range_by_id(before, entry->id);
-
-		now->ranges[i] = same ? (struct wb_range *)same : range_new(m, c, before, entry);
-	}
-	atomic_store(&c->routes, now);
-}
-
-/* Whether a new reading says the same as the last one: then nothing is kept of it. */
-static bool same_routes(const struct routes *before, const struct wb_range_map *map)
-{
-	size_t count = wb_range_map_count(map);
-
-	if (!before || wb_range_map_count(before->map) != count)
-		return false;
-	for (size_t i = 0; i < count; i++) {
-		if (strcmp(before->ranges[i]->id, wb_range_map_at(map, i)->id) != 0)
-			return false;
-	}
-	return true;
+	wb_json_paths_release(&r->description.definition.paths);
+	wb_range_map_free(&r->map);
 }
 
 static struct wb_metadata_source source_of(const struct wb_metadata *m, const struct wb_container *c)
@@ -190,113 +71,263 @@ static struct wb_metadata_source source_of(const struct wb_metadata *m, const st
 		.ranges_path = c->ranges_path };
 }
 
-static enum wb_err refresh(struct wb_metadata *m, struct wb_container *c, struct wb_error *e)
+static bool is_settled(const struct wb_container *c)
 {
-	struct wb_metadata_source source = source_of(m, c);
-	struct wb_range_map *map = NULL;
-	enum wb_err err = wb_metadata_load_ranges(&source, &map, e);
-
-	if (err != WB_OK)
-		return err;
-	if (same_routes(atomic_load(&c->routes), map)) {
-		wb_range_map_free(&map);
-		return WB_OK;
-	}
-	wb_log_info(m->log, "partition key ranges changed", WB_STR("container", c->link),
-		WB_INT("ranges", wb_range_map_count(map)));
-	publish_routes(m, c, map);
-	return WB_OK;
+	return c->stretches != NULL;
 }
 
-static enum wb_err load(struct wb_metadata *m, struct wb_container *c, struct wb_error *e)
+/* ret_stale: it has another partition key now. */
+static enum wb_err read_container(struct wb_container *c, struct wb_metadata_source *source, struct reading *ret,
+	bool *ret_stale, struct wb_error *e)
 {
-	struct wb_metadata_source source = source_of(m, c);
-	struct wb_pk_definition definition = { .kind = WB_PK_HASH_V2 };
-	struct wb_range_map *map = NULL;
-	bool bulk = false;
-	enum wb_err err = wb_metadata_load_definition(&source, &definition, e);
+	struct wb_container_description *found = &ret->description;
+	enum wb_err err = wb_metadata_load_definition(source, found, e);
 
-	if (err == WB_OK)
-		err = wb_metadata_load_ranges(&source, &map, e);
-	if (err == WB_OK) {
-		err = wb_metadata_probe_bulk(&source, &definition, map, &bulk, e);
-		if (err == WB_EUNSUPPORTED)
-			err = ++c->probes < PROBES_MAX ? WB_EIO : WB_OK;
-	}
-	if (err != WB_OK) {
-		wb_json_paths_release(&definition.paths);
-		wb_range_map_free(&map);
+	ret->first = !is_settled(c);
+	*ret_stale = !ret->first &&
+		(err == WB_EUNSUPPORTED || (err == WB_OK && !wb_pk_definition_eq(&found->definition, &c->definition)));
+	if (err != WB_OK || *ret_stale)
 		return err;
-	}
-	c->definition = definition;
-	c->bulk = bulk;
-	wb_log_info(m->log, "container known", WB_STR("container", c->link), WB_INT("ranges", wb_range_map_count(map)),
-		WB_BOOL("bulk", bulk));
-	publish_routes(m, c, map);
-	atomic_store(&c->known, true);
-	return WB_OK;
+	ret->anew = !ret->first && c->rid[0] && found->rid[0] && strcmp(c->rid, found->rid) != 0;
+	err = wb_metadata_load_ranges(source, &ret->map, e);
+	if (err != WB_OK || (!ret->first && !ret->anew))
+		return err;
+	err = wb_metadata_probe_bulk(source, &found->definition, ret->map, &ret->bulk, e);
+	if (err == WB_EUNSUPPORTED)
+		err = ++c->probes < PROBES_MAX ? WB_EIO : WB_OK;
+	if (err == WB_ENOTFOUND)
+		err = WB_EIO; /* it was there a moment ago */
+	return err;
 }
 
-static void complain(struct wb_metadata *m, struct wb_container *c, const char *why)
+/* Makes it what is known of the container; true when that is something new. */
+static bool adopt(struct wb_metadata *m, struct wb_container *c, struct reading *r)
 {
-	char text[640];
-	int64_t now_ms = wb_clock_mono_ms();
+	size_t ranges = wb_range_map_count(r->map);
+	bool changed;
 
-	(void)snprintf(text, sizeof text, "%s: %s", c->link, why); /* cutting is meant */
-	wb_health_set(m->health, "containers", false, text);
-	if (strncmp(c->complaint, why, sizeof c->complaint - 1) == 0 && now_ms - c->complained_ms < COMPLAIN_MS)
+	if (r->first || r->anew) {
+		atomic_store(&c->bulk, r->bulk);
+		c->probes = 0;
+	}
+	memcpy(c->rid, r->description.rid, sizeof c->rid);
+	if (r->first) {
+		wb_container_settle(c, &r->description.definition, r->map, m->next_worker, m->settings.workers);
+		m->next_worker = (unsigned)((m->next_worker + ranges) % m->settings.workers);
+	}
+	changed = wb_container_publish(c, r->map, r->anew);
+	r->map = NULL;
+	if (changed)
+		wb_log_info(m->settings.log,
+			r->first          ? "container known"
+				: r->anew ? "container was made anew"
+					  : "partition key ranges changed",
+			WB_STR("container", c->link), WB_INT("ranges", ranges), WB_BOOL("bulk", atomic_load(&c->bulk)));
+	else if (atomic_load(&c->state) == WB_CONTAINER_MISSING)
+		wb_log_info(m->settings.log, "container is back", WB_STR("container", c->link));
+	return atomic_exchange(&c->state, WB_CONTAINER_KNOWN) != WB_CONTAINER_KNOWN || changed;
+}
+
+/* Says it at once, then once a minute while it lasts. */
+static void complain(struct wb_metadata *m, struct wb_container *c, const char *event)
+{
+	int64_t now_ms = wb_clock_mono_ms(), ago_ms = now_ms - c->complained_ms;
+	bool same = strcmp(c->complaint, c->problem) == 0;
+
+	if (c->complaint[0] && ago_ms < (same ? COMPLAIN_MS : COMPLAIN_ANEW_MS))
 		return;
-	(void)snprintf(c->complaint, sizeof c->complaint, "%s", why);
+	(void)snprintf(c->complaint, sizeof c->complaint, "%s", c->problem);
 	c->complained_ms = now_ms;
-	wb_log_warn(m->log, "container cannot be read yet; its writes wait", WB_STR("container", c->link),
-		WB_STR("why", why));
+	wb_log_warn(m->settings.log, event, WB_STR("container", c->link), WB_STR("why", c->problem));
 }
 
-static void all_known(struct wb_metadata *m)
+static void is_fine(struct wb_container *c)
 {
-	const struct wb_container *c;
+	wb_backoff_reset(&c->backoff);
+	c->due_ms = wb_clock_mono_ms() + REFRESH_INTERVAL_MS;
+	c->problem[0] = c->complaint[0] = '\0';
+	c->problem_ms = 0;
+}
 
-	wb_mutex_lock(&m->lock);
-	for (c = m->containers; c && atomic_load(&c->known); c = c->next)
-		;
-	wb_mutex_unlock(&m->lock);
-	if (!c)
-		wb_health_set(m->health, "containers", true, "");
+/* True when it was not known to be missing. */
+static bool is_missing(struct wb_metadata *m, struct wb_container *c)
+{
+	bool dead = m->settings.options->missing_is_dead;
+	char since[WB_CLOCK_RFC3339_SIZE];
+	bool news = atomic_load(&c->state) != WB_CONTAINER_MISSING;
+
+	if (news || !c->problem_ms)
+		c->problem_ms = wb_clock_wall_ms();
+	wb_clock_rfc3339(c->problem_ms, since);
+	(void)snprintf(c->problem, sizeof c->problem,
+		"container %.100s of database %.100s does not exist since %s: create it, or correct the names; its "
+	        "writes %s",
+		c->name, c->database, since, dead ? "become dead letters" : "wait"); /* cutting is meant */
+	atomic_store(&c->state, WB_CONTAINER_MISSING);
+	complain(m, c, "container does not exist");
+	return news;
+}
+
+static void is_unreadable(struct wb_metadata *m, struct wb_container *c, const char *why)
+{
+	(void)snprintf(c->problem, sizeof c->problem, "%s: %s", c->link, why); /* cutting is meant */
+	complain(m, c, "container cannot be read yet; its writes wait");
+}
+
+/* Under lock: no container that counts has something against it. */
+static void tell_health(struct wb_metadata *m)
+{
+	const char *why = NULL;
+
+	for (const struct wb_container *c = m->containers; c && !why; c = c->next) {
+		enum wb_container_state state = atomic_load(&c->state);
+
+		if (state != WB_CONTAINER_STALE && c->problem[0])
+			why = c->problem;
+		else if (state == WB_CONTAINER_UNKNOWN)
+			why = "a container is being read";
+	}
+	wb_health_set(m->settings.health, "containers", !why, why ? why : "");
+}
+
+static void want_relocation(struct wb_metadata *m)
+{
+	atomic_store(&m->relocation.wanted, true);
+}
+
+static bool away_from_home(const struct wb_metadata *m)
+{
+	return wb_account_endpoint(&m->account) != m->account.endpoints[0];
 }
 
 static void attempt(struct wb_metadata *m, struct wb_container *c)
 {
+	struct wb_metadata_source source = source_of(m, c);
 	struct wb_error why = { "" };
-	bool known = atomic_load(&c->known);
+	struct reading r = { .map = NULL };
+	bool stale = false, news = false;
 	enum wb_err err;
 
 	atomic_store(&c->wanted, false);
-	err = known ? refresh(m, c, &why) : load(m, c, &why);
-	if (err == WB_OK) {
-		wb_backoff_reset(&c->backoff);
-		c->due_ms = wb_clock_mono_ms() + REFRESH_INTERVAL_MS;
-		c->complaint[0] = '\0';
-		all_known(m);
-		if (!known)
-			m->on_ready(m->arg);
+	wb_counter_add(m->reads, 1);
+	err = read_container(c, &source, &r, &stale, &why);
+	if (stale) {
+		wb_log_info(m->settings.log, "container was made anew with another partition key",
+			WB_STR("container", c->link));
+		atomic_store(&c->state, WB_CONTAINER_STALE);
+		is_fine(c);
+		news = true;
+	} else if (err == WB_OK) {
+		news = adopt(m, c, &r);
+		is_fine(c);
 	} else if (err != WB_ECLOSED) {
 		c->due_ms = wb_clock_mono_ms() + wb_backoff_next_ms(&c->backoff, wb_prng_next(&m->random), 0);
 		atomic_store(&c->wanted, true);
-		complain(m, c, why.text);
+		if (err == WB_ENOTFOUND)
+			news = is_missing(m, c);
+		else
+			is_unreadable(m, c, why.text);
+		if (source.moved || (source.no_reply && away_from_home(m)))
+			want_relocation(m);
+	}
+	wb_container_reclaim(c);
+	reading_release(&r);
+	if (news)
+		m->settings.on_change(m->settings.arg);
+}
+
+static void complain_of_account(struct wb_metadata *m, const char *event, const char *why)
+{
+	struct relocation *r = &m->relocation;
+	int64_t now_ms = wb_clock_mono_ms();
+
+	if (r->complained_ms && now_ms - r->complained_ms < COMPLAIN_MS)
+		return;
+	r->complained_ms = now_ms;
+	wb_log_warn(m->settings.log, event, WB_STR("endpoint", wb_account_endpoint(&m->account)), WB_STR("why", why));
+}
+
+/* The account named a place: go there. */
+static void go_to(struct wb_metadata *m, struct wb_slice place)
+{
+	struct relocation *r = &m->relocation;
+	const char *before = wb_account_endpoint(&m->account);
+
+	wb_backoff_reset(&r->backoff);
+	r->due_ms = wb_clock_mono_ms() + SAME_PLACE_MS + (int64_t)(wb_prng_next(&m->random) % (SAME_PLACE_MS / 4));
+	if (wb_account_move(&m->account, place)) {
+		wb_counter_add(r->moves, 1);
+		r->complained_ms = 0;
+		wb_log_info(m->settings.log, "the account is written to elsewhere now", WB_STR("from", before),
+			WB_STR("to", wb_account_endpoint(&m->account)));
+		m->settings.on_change(m->settings.arg);
+	} else if (place.len < strlen(before) || memcmp(place.data, before, strlen(before)) != 0) {
+		complain_of_account(m, "the account names an endpoint that cannot be used", place.data);
 	}
 }
 
-/* The container that is wanted and due first; *ret_due_ms when. */
+/* The configured endpoint knows best; when it does not answer, the one that we write to now is asked, and so in turn. */
+static void relocate(struct wb_metadata *m)
+{
+	struct relocation *r = &m->relocation;
+	struct wb_metadata_source source = { .transport = m->transport, .stop = &m->stop };
+	struct wb_error why = { "" };
+	struct wb_buf place;
+	enum wb_err err;
+
+	atomic_store(&r->wanted, false);
+	wb_counter_add(r->reads, 1);
+	wb_buf_init(&place, 2048);
+	err = wb_metadata_load_account(
+		&source, r->ask_current ? wb_account_endpoint(&m->account) : m->account.endpoints[0], &place, &why);
+	if (err == WB_OK && wb_buf_status(&place) != WB_OK)
+		err = wb_error_set(&why, WB_EIO, "the account's endpoint is too long");
+	if (err == WB_OK) {
+		r->ask_current = false;
+		go_to(m, wb_buf_slice(&place));
+	} else if (err != WB_ECLOSED) {
+		r->ask_current = !r->ask_current && away_from_home(m);
+		r->due_ms = wb_clock_mono_ms() + wb_backoff_next_ms(&r->backoff, wb_prng_next(&m->random), 0);
+		want_relocation(m);
+		complain_of_account(m, "the account's locations cannot be read", why.text);
+	}
+	r->watch_ms = wb_clock_mono_ms() + WATCH_MS + (int64_t)(wb_prng_next(&m->random) % WATCH_MS);
+	wb_buf_release(&place);
+}
+
+static int64_t relocation_due_ms(const struct wb_metadata *m)
+{
+	const struct relocation *r = &m->relocation;
+
+	if (atomic_load(&r->wanted))
+		return r->due_ms;
+	return away_from_home(m) ? r->watch_ms : INT64_MAX;
+}
+
+/* Under lock: the container that is wanted and due first; *ret_due_ms when. */
 static struct wb_container *next_wanted(struct wb_metadata *m, int64_t *ret_due_ms)
 {
 	struct wb_container *first = NULL;
 
 	for (struct wb_container *c = m->containers; c; c = c->next) {
-		if (atomic_load(&c->wanted) && (!first || c->due_ms < first->due_ms))
+		if (atomic_load(&c->state) != WB_CONTAINER_STALE && atomic_load(&c->wanted) &&
+			(!first || c->due_ms < first->due_ms))
 			first = c;
 	}
 	*ret_due_ms = first ? first->due_ms : INT64_MAX;
 	return first;
+}
+
+/* Under lock, which it lets go meanwhile. */
+static void work(struct wb_metadata *m, struct wb_container *c)
+{
+	wb_mutex_unlock(&m->lock);
+	if (c)
+		attempt(m, c);
+	else
+		relocate(m);
+	wb_mutex_lock(&m->lock);
+	tell_health(m);
 }
 
 static void *metadata_loop(void *arg)
@@ -305,40 +336,51 @@ static void *metadata_loop(void *arg)
 
 	wb_mutex_lock(&m->lock);
 	while (!atomic_load(&m->stop)) {
-		int64_t due_ms;
-		struct wb_container *c = next_wanted(m, &due_ms);
+		int64_t container_ms, account_ms = relocation_due_ms(m), now_ms = wb_clock_mono_ms();
+		struct wb_container *c = next_wanted(m, &container_ms);
 
-		if (!c) {
+		if (account_ms <= now_ms)
+			work(m, NULL);
+		else if (container_ms <= now_ms)
+			work(m, c);
+		else if (account_ms == INT64_MAX && container_ms == INT64_MAX)
 			wb_cond_wait(&m->changed, &m->lock);
-		} else if (due_ms > wb_clock_mono_ms()) {
-			(void)wb_cond_wait_until(&m->changed, &m->lock, due_ms); /* it looks again in any case */
-		} else {
-			wb_mutex_unlock(&m->lock);
-			attempt(m, c);
-			wb_mutex_lock(&m->lock);
-		}
+		else /* it looks again in any case */
+			(void)wb_cond_wait_until(
+				&m->changed, &m->lock, account_ms < container_ms ? account_ms : container_ms);
 	}
 	wb_mutex_unlock(&m->lock);
 	return NULL;
 }
 
-struct wb_metadata *wb_metadata_new(const struct wb_cosmos_options *options, unsigned workers,
-	void (*on_ready)(void *arg), void *arg, struct wb_health *health, struct wb_log *log, struct wb_error *e)
+static void make_metrics(struct wb_metadata *m)
+{
+	struct wb_metrics *metrics = m->settings.metrics;
+
+	m->reads = wb_metrics_counter(
+		metrics, "writebehind_container_reads_total", "Readings of a container's definition and ranges.", "");
+	m->relocation.reads = wb_metrics_counter(
+		metrics, "writebehind_account_reads_total", "Readings of the account's writable locations.", "");
+	m->relocation.moves = wb_metrics_counter(
+		metrics, "writebehind_account_moves_total", "Fail-overs of the account that were followed.", "");
+}
+
+struct wb_metadata *wb_metadata_new(const struct wb_metadata_settings *settings, struct wb_error *e)
 {
 	struct wb_metadata *m = wb_xcalloc(1, sizeof *m);
 
-	m->transport = wb_transport_new(options, CONNECTIONS, e);
+	wb_account_init(&m->account, settings->options->endpoint);
+	m->transport = wb_transport_new(settings->options, &m->account, settings->client, CONNECTIONS, e);
 	if (!m->transport) {
+		wb_account_release(&m->account);
 		free(m);
 		return NULL;
 	}
-	m->options = options;
-	m->workers = workers;
-	m->on_ready = on_ready;
-	m->arg = arg;
-	m->health = health;
-	m->log = log;
+	m->settings = *settings;
+	m->relocation.backoff = wb_backoff_make(BACKOFF_BASE_MS, BACKOFF_CAP_MS);
+	atomic_init(&m->relocation.wanted, false);
 	wb_crypto_random(&m->random.state, sizeof m->random.state);
+	make_metrics(m);
 	wb_mutex_init(&m->lock);
 	wb_cond_init(&m->changed);
 	atomic_init(&m->stop, false);
@@ -363,12 +405,18 @@ void wb_metadata_free(struct wb_metadata **m)
 		struct wb_container *c = old->containers;
 
 		old->containers = c->next;
-		container_free(c);
+		wb_container_free(c);
 	}
+	wb_account_release(&old->account);
 	wb_cond_release(&old->changed);
 	wb_mutex_release(&old->lock);
 	free(old);
 	*m = NULL;
+}
+
+const struct wb_account *wb_metadata_account(const struct wb_metadata *m)
+{
+	return &m->account;
 }
 
 struct wb_container *wb_metadata_container(struct wb_metadata *m, struct wb_slice database, struct wb_slice name)
@@ -377,50 +425,28 @@ struct wb_container *wb_metadata_container(struct wb_metadata *m, struct wb_slic
 
 	wb_mutex_lock(&m->lock);
 	for (c = m->containers; c; c = c->next) {
-		if (wb_slice_eq_cstr(name, c->name) && wb_slice_eq_cstr(database, c->database))
+		if (wb_slice_eq_cstr(name, c->name) && wb_slice_eq_cstr(database, c->database) &&
+			atomic_load(&c->state) != WB_CONTAINER_STALE)
 			break;
 	}
 	if (!c) {
-		c = container_new(database, name);
+		c = wb_container_new(database, name);
+		c->backoff = wb_backoff_make(BACKOFF_BASE_MS, BACKOFF_CAP_MS);
 		c->next = m->containers;
 		m->containers = c;
-		wb_health_set(m->health, "containers", false, "a container is being read");
+		wb_health_set(m->settings.health, "containers", false, "a container is being read");
 		wb_cond_signal(&m->changed);
 	}
 	wb_mutex_unlock(&m->lock);
 	return c;
 }
 
-bool wb_container_known(const struct wb_container *c)
+/* What is wanted was set before: the thread looks at it under the lock. */
+static void rouse(struct wb_metadata *m)
 {
-	return atomic_load(&c->known);
-}
-
-const struct wb_pk_definition *wb_container_definition(const struct wb_container *c)
-{
-	return &c->definition;
-}
-
-struct wb_range *wb_container_route(struct wb_container *c, const struct wb_epk *epk)
-{
-	const struct routes *routes = atomic_load_explicit(&c->routes, memory_order_acquire);
-
-	return routes->ranges[wb_range_map_find(routes->map, epk)];
-}
-
-bool wb_container_bulk(const struct wb_container *c)
-{
-	return c->bulk;
-}
-
-struct wb_slice wb_container_link(const struct wb_container *c)
-{
-	return wb_slice_cstr(c->link);
-}
-
-const char *wb_container_docs_path(const struct wb_container *c)
-{
-	return c->docs_path;
+	wb_mutex_lock(&m->lock);
+	wb_cond_signal(&m->changed);
+	wb_mutex_unlock(&m->lock);
 }
 
 void wb_metadata_refresh(struct wb_metadata *m, const struct wb_container *c)
@@ -428,9 +454,12 @@ void wb_metadata_refresh(struct wb_metadata *m, const struct wb_container *c)
 	/* Callers see containers read-only; what is asked of them is ours. */
 	struct wb_container *mutable = (struct wb_container *)c;
 
-	if (atomic_exchange(&mutable->wanted, true))
-		return;
-	wb_mutex_lock(&m->lock);
-	wb_cond_signal(&m->changed);
-	wb_mutex_unlock(&m->lock);
+	if (!atomic_exchange(&mutable->wanted, true))
+		rouse(m);
+}
+
+void wb_metadata_relocate(struct wb_metadata *m)
+{
+	if (!atomic_exchange(&m->relocation.wanted, true))
+		rouse(m);
 }

@@ -37,7 +37,7 @@ static void answer_release(struct answer *a)
 }
 
 static enum wb_err ask(
-	const struct wb_metadata_source *s, const struct wb_request *request, struct answer *ret, struct wb_error *e)
+	struct wb_metadata_source *s, const struct wb_request *request, struct answer *ret, struct wb_error *e)
 {
 	*ret = (struct answer){ .done = false };
 	wb_buf_init(&ret->body, PAGE_BYTES_MAX);
@@ -47,20 +47,25 @@ static enum wb_err ask(
 			return wb_error_set(e, WB_ECLOSED, "stopping");
 		wb_transport_run(s->transport, 60000);
 	}
+	s->no_reply = ret->status == 0;
+	if (ret->status == 403 && (ret->substatus == 3 || ret->substatus == 1008))
+		s->moved = true;
 	if (ret->status == 0)
 		return wb_error_set(e, WB_EIO, "%s", ret->why.text);
 	return WB_OK;
 }
 
-/* What a status means to the person who reads the log. */
+/* What a status means to the person who reads the log. 404 with 1002 is a replica that lags behind. */
 static enum wb_err refused(const struct answer *a, const char *what, struct wb_error *e)
 {
-	const char *hint = a->status == 404 ? ": the database or container does not exist"
-		: a->status == 401          ? ": the key is not the account's"
-		: a->status == 403          ? ": not allowed (firewall, or a clock that is wrong)"
-					    : "";
+	bool missing = a->status == 404 && a->substatus != 1002;
+	const char *hint = missing ? ": the database or container does not exist"
+		: a->status == 401 ? ": the key is not the account's"
+		: a->status == 403 ? ": not allowed (firewall, or a clock that is wrong)"
+				   : "";
 
-	return wb_error_set(e, WB_EIO, "%s answered %d/%d%s", what, a->status, a->substatus, hint);
+	return wb_error_set(
+		e, missing ? WB_ENOTFOUND : WB_EIO, "%s answered %d/%d%s", what, a->status, a->substatus, hint);
 }
 
 static enum wb_err read_paths(const json_t *paths, struct wb_pk_definition *ret, struct wb_error *e)
@@ -83,27 +88,45 @@ static enum wb_err read_paths(const json_t *paths, struct wb_pk_definition *ret,
 	return WB_OK;
 }
 
-/* {"partitionKey":{"paths":["/pk"],"kind":"Hash","version":2}}; without a version it is 1. */
-static enum wb_err read_definition(struct wb_slice body, struct wb_pk_definition *ret, struct wb_error *e)
+/* "Hash" with version 2, or with version 1 or none; "MultiHash" has version 2 always. */
+static enum wb_err read_kind(const json_t *key, enum wb_pk_kind *ret, struct wb_error *e)
 {
-	json_t *root = json_loadb(body.data, body.len, 0, NULL);
-	const json_t *key = json_object_get(root, "partitionKey");
 	const char *kind = json_string_value(json_object_get(key, "kind"));
-	json_int_t version = json_integer_value(json_object_get(key, "version"));
-	struct wb_pk_definition found = { .kind = WB_PK_HASH_V2 };
+	const json_t *given = json_object_get(key, "version");
+	json_int_t version = given && !json_is_null(given) ? json_integer_value(given) : 1;
+
+	if (kind && strcmp(kind, "Hash") == 0 && (version == 1 || version == 2))
+		*ret = version == 1 ? WB_PK_HASH_V1 : WB_PK_HASH_V2;
+	else if (kind && strcmp(kind, "MultiHash") == 0 && version == 2)
+		*ret = WB_PK_MULTI_HASH;
+	else
+		return wb_error_set(e, WB_EUNSUPPORTED,
+			"the container's partition key is of kind %.32s version %lld; Hash of versions 1 and 2 and "
+			"MultiHash of version 2 are handled",
+			kind ? kind : "(none)", (long long)version);
+	return WB_OK;
+}
+
+/* {"_rid":"…","partitionKey":{"paths":["/pk"],"kind":"Hash","version":2}} */
+static enum wb_err read_definition(struct wb_slice body, struct wb_container_description *ret, struct wb_error *e)
+{
+	json_t *root = json_loadb(body.data ? body.data : "", body.len, 0, NULL);
+	const json_t *key = json_object_get(root, "partitionKey");
+	const char *rid = json_string_value(json_object_get(root, "_rid"));
+	struct wb_container_description found = { .rid = "" };
 	enum wb_err err;
 
 	if (!json_is_object(key))
 		err = wb_error_set(e, WB_EIO, "the container's description has no partitionKey");
-	else if (!kind || strcmp(kind, "Hash") != 0 || version != 2)
-		err = wb_error_set(e, WB_EUNSUPPORTED,
-			"the container's partition key is of kind %s version %d; only Hash version 2 is handled",
-			kind ? kind : "(none)", version ? (int)version : 1);
 	else
-		err = read_paths(json_object_get(key, "paths"), &found, e);
+		err = read_kind(key, &found.definition.kind, e);
+	if (err == WB_OK)
+		err = read_paths(json_object_get(key, "paths"), &found.definition, e);
+	if (rid && strlen(rid) < sizeof found.rid)
+		memcpy(found.rid, rid, strlen(rid) + 1);
 	json_decref(root);
 	if (err != WB_OK) {
-		wb_json_paths_release(&found.paths);
+		wb_json_paths_release(&found.definition.paths);
 		return err;
 	}
 	*ret = found;
@@ -111,7 +134,7 @@ static enum wb_err read_definition(struct wb_slice body, struct wb_pk_definition
 }
 
 enum wb_err wb_metadata_load_definition(
-	const struct wb_metadata_source *s, struct wb_pk_definition *ret, struct wb_error *e)
+	struct wb_metadata_source *s, struct wb_container_description *ret, struct wb_error *e)
 {
 	struct wb_request request = {
 		.verb = "GET", .path = s->container_path, .type = "colls", .link = wb_slice_cstr(s->link)
@@ -143,8 +166,7 @@ static bool page_is_empty(struct wb_slice body)
 }
 
 /* One page more; *ret_last when it is the end: 304, or, from servers that know no 304, a page that says nothing new. */
-static enum wb_err next_page(
-	const struct wb_metadata_source *s, struct pages *pages, bool *ret_last, struct wb_error *e)
+static enum wb_err next_page(struct wb_metadata_source *s, struct pages *pages, bool *ret_last, struct wb_error *e)
 {
 	char if_none_match[160];
 	const char *headers[] = { "A-IM: Incremental Feed", "x-ms-max-item-count: -1", NULL, NULL };
@@ -184,7 +206,7 @@ static enum wb_err next_page(
 	return err;
 }
 
-enum wb_err wb_metadata_load_ranges(const struct wb_metadata_source *s, struct wb_range_map **ret, struct wb_error *e)
+enum wb_err wb_metadata_load_ranges(struct wb_metadata_source *s, struct wb_range_map **ret, struct wb_error *e)
 {
 	struct pages *pages = calloc(1, sizeof *pages);
 	struct wb_range_map *map = NULL;
@@ -229,7 +251,7 @@ static bool inconclusive(int status)
 		status == 449 || status == 502 || status == 503 || status == 504;
 }
 
-enum wb_err wb_metadata_probe_bulk(const struct wb_metadata_source *s, const struct wb_pk_definition *definition,
+enum wb_err wb_metadata_probe_bulk(struct wb_metadata_source *s, const struct wb_pk_definition *definition,
 	const struct wb_range_map *ranges, bool *ret, struct wb_error *e)
 {
 	char range_header[WB_RANGE_ID_SIZE + 64];
@@ -259,5 +281,32 @@ enum wb_err wb_metadata_probe_bulk(const struct wb_metadata_source *s, const str
 	answer_release(&a);
 	wb_buf_release(&pk_text);
 	wb_buf_release(&body);
+	return err;
+}
+
+enum wb_err wb_metadata_load_account(
+	struct wb_metadata_source *s, const char *endpoint, struct wb_buf *ret, struct wb_error *e)
+{
+	/* Signed with an empty type and link. */
+	struct wb_request request = {
+		.verb = "GET", .path = "/", .type = "", .link = wb_slice_cstr(""), .endpoint = endpoint
+	};
+	struct answer a;
+	enum wb_err err = ask(s, &request, &a, e);
+
+	if (err == WB_OK && a.status != 200) {
+		err = wb_error_set(e, WB_EIO, "reading the account answered %d/%d", a.status, a.substatus);
+	} else if (err == WB_OK) {
+		json_t *root = json_loadb(a.body.data ? a.body.data : "", a.body.len, 0, NULL);
+		const json_t *first = json_array_get(json_object_get(root, "writableLocations"), 0);
+		const char *found = json_string_value(json_object_get(first, "databaseAccountEndpoint"));
+
+		if (found)
+			wb_buf_append_cstr(ret, found);
+		else
+			err = wb_error_set(e, WB_EIO, "the account names no writable location");
+		json_decref(root);
+	}
+	answer_release(&a);
 	return err;
 }

@@ -1,4 +1,5 @@
-/* Reading one container's facts from the service: definition, ranges, and the probe whether it does bulk.
+/* Reading from the service: a container's definition, its ranges, the probe whether it does bulk; and where the account is
+ * written to.
  *
  * Private to metadata. Each call blocks until it has its answer or *stop is set (then WB_ECLOSED).
  * Not thread-safe: the metadata thread's own.
@@ -12,24 +13,39 @@
 
 #include <stdatomic.h>
 
+#define WB_RID_SIZE 64
+
 struct wb_metadata_source {
 	struct wb_transport *transport;
 	const atomic_bool *stop;
-	const char *link;           /* "dbs/D/colls/C" */
+	const char *link; /* "dbs/D/colls/C" */
 	const char *container_path; /* "/dbs/D/colls/C", URL-encoded */
 	const char *docs_path;
 	const char *ranges_path;
+	/* What the calls met: */
+	bool no_reply; /* the last request got none */
+	bool moved; /* some request was told that the account is written to elsewhere (403 with 3 or 1008) */
 };
 
-/* WB_EUNSUPPORTED for a kind of partition key that is not handled; WB_EIO with the server's status otherwise. *ret is
- * to be released with wb_json_paths_release(&ret->paths). */
+/* What the service says of a container. Zeroed it is empty. */
+struct wb_container_description {
+	struct wb_pk_definition definition; /* owned: wb_json_paths_release(&definition.paths) */
+	char rid[WB_RID_SIZE]; /* "_rid", another one for each container of that name; "": not given */
+};
+
+/* WB_ENOTFOUND when there is no such container or database, also from wb_metadata_load_ranges; WB_EUNSUPPORTED for a kind of partition key that is
+ * not handled; WB_EIO with the server's status otherwise. */
 enum wb_err wb_metadata_load_definition(
-	const struct wb_metadata_source *s, struct wb_pk_definition *ret, struct wb_error *e) WB_MUST_USE;
+	struct wb_metadata_source *s, struct wb_container_description *ret, struct wb_error *e) WB_MUST_USE;
 enum wb_err wb_metadata_load_ranges(
-	const struct wb_metadata_source *s, struct wb_range_map **ret, struct wb_error *e) WB_MUST_USE;
+	struct wb_metadata_source *s, struct wb_range_map **ret, struct wb_error *e) WB_MUST_USE;
 /* Whether a bulk of one Read is answered as a bulk. WB_EIO when that cannot be told yet; WB_EUNSUPPORTED for an error
  * of the server's own, which some servers without bulk give and others in trouble: it may be asked again. */
-enum wb_err wb_metadata_probe_bulk(const struct wb_metadata_source *s, const struct wb_pk_definition *definition,
+enum wb_err wb_metadata_probe_bulk(struct wb_metadata_source *s, const struct wb_pk_definition *definition,
 	const struct wb_range_map *ranges, bool *ret, struct wb_error *e) WB_MUST_USE;
+/* Asks that endpoint where the account is written to: its first writable location. ret begins empty. Of s only transport
+ * and stop matter. Source: Microsoft's SDKs (GET /, "writableLocations"). */
+enum wb_err wb_metadata_load_account(
+	struct wb_metadata_source *s, const char *endpoint, struct wb_buf *ret, struct wb_error *e) WB_MUST_USE;
 
 #endif

@@ -76,6 +76,13 @@ static const struct wb_option cosmos_rows[] = {
 		.min = 100,
 		.max = 600000,
 		.help = "how long a connection may take to come up" },
+	{ .key = "cosmos.missing.container",
+		.type = WB_OPT_ENUM,
+		.offset = COSMOS(missing),
+		.def = "wait",
+		.choices = "wait|dead-letter",
+		.help = "what becomes of writes to a container that does not exist: wait until it does, or dead "
+	                "letters" },
 };
 
 static const struct wb_option consumer_rows[] = {
@@ -350,6 +357,7 @@ enum wb_err wb_consumer_options_finish(struct wb_consumer_options *o, struct wb_
 {
 	enum wb_err err = read_account(&o->cosmos, e);
 
+	o->cosmos.missing_is_dead = o->cosmos.missing == 1;
 	if (err == WB_OK)
 		err = check_endpoint(o->cosmos.endpoint, e);
 	if (err == WB_OK)

@@ -23,6 +23,8 @@ struct wb_cosmos_options {
 	size_t allowed_count;
 	int64_t request_timeout_ms; /* cosmos.request.timeout.ms: below the session timeout */
 	int64_t connect_timeout_ms; /* cosmos.connect.timeout.ms */
+	int missing; /* cosmos.missing.container, as the table has it */
+	bool missing_is_dead; /* writes to a container that does not exist become dead letters instead of waiting */
 };
 
 enum wb_tombstones { WB_TOMBSTONES_DEAD_LETTER, WB_TOMBSTONES_DELETE };

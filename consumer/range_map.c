@@ -234,6 +234,16 @@ fail:
 	return NULL;
 }
 
+struct wb_range_map *wb_range_map_copy(const struct wb_range_map *m)
+{
+	struct wb_range_map *copy = wb_xmalloc(sizeof *copy);
+
+	copy->count = m->count;
+	copy->entry = wb_xmalloc(m->count * sizeof *copy->entry);
+	memcpy(copy->entry, m->entry, m->count * sizeof *copy->entry);
+	return copy;
+}
+
 void wb_range_map_free(struct wb_range_map **m)
 {
 	if (!*m)

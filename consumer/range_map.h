@@ -25,6 +25,7 @@ struct wb_range_map; /* opaque */
 /* bodies: the pages of /pkranges ({"PartitionKeyRanges":[…]}), in the order read. NULL with a sentence for what is
  * malformed, overlapping, has a gap or no ranges. */
 struct wb_range_map *wb_range_map_parse(const struct wb_slice *bodies, size_t count, struct wb_error *e) WB_MUST_USE;
+struct wb_range_map *wb_range_map_copy(const struct wb_range_map *m);
 void wb_range_map_free(struct wb_range_map **m);
 size_t wb_range_map_count(const struct wb_range_map *m);
 /* In the order of min; i < count. */
