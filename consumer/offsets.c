@@ -17,7 +17,7 @@ struct wb_offsets {
 	size_t first;    /* where the ring begins */
 	size_t count;
 	size_t pending;
-	int64_t last; /* delivered last; -1: none yet */
+	int64_t next; /* one past the last delivered or skipped; -1: none yet */
 };
 
 struct wb_offsets *wb_offsets_new(void)
@@ -26,7 +26,7 @@ struct wb_offsets *wb_offsets_new(void)
 
 	o->capacity = FIRST_CAPACITY;
 	o->slot = wb_xmalloc(o->capacity * sizeof *o->slot);
-	o->last = -1;
+	o->next = -1;
 	return o;
 }
 
@@ -63,9 +63,9 @@ static void grow(struct wb_offsets *o)
 
 void wb_offsets_delivered(struct wb_offsets *o, int64_t offset)
 {
-	if (offset <= o->last || offset > OFFSET_MAX) {
-		(void)fprintf(stderr, "writebehind: bug: offset %" PRId64 " delivered after %" PRId64 "\n", offset,
-			o->last); /* the process ends next; nobody is left to hear of a failure */
+	if (offset < o->next || offset < 0 || offset > OFFSET_MAX) {
+		(void)fprintf(stderr, "writebehind: bug: offset %" PRId64 " delivered, but %" PRId64 " was next\n",
+			offset, o->next); /* the process ends next; nobody is left to hear of a failure */
 		abort();
 	}
 	if (o->count == o->capacity)
@@ -73,7 +73,13 @@ void wb_offsets_delivered(struct wb_offsets *o, int64_t offset)
 	*slot_at(o, o->count) = offset * 2;
 	o->count++;
 	o->pending++;
-	o->last = offset;
+	o->next = offset + 1;
+}
+
+void wb_offsets_skipped(struct wb_offsets *o, int64_t offset)
+{
+	if (offset > o->next && offset <= OFFSET_MAX)
+		o->next = offset;
 }
 
 /* The index of the first delivered offset that is not below this one. */
@@ -105,10 +111,10 @@ bool wb_offsets_finished(struct wb_offsets *o, int64_t offset)
 {
 	size_t i;
 
-	if (o->count == 0 || offset < 0 || offset > o->last)
+	if (o->count == 0 || offset < 0 || offset >= o->next)
 		return false;
 	i = find(o, offset);
-	if (*slot_at(o, i) != offset * 2)
+	if (i == o->count || *slot_at(o, i) != offset * 2)
 		return false;
 	*slot_at(o, i) |= 1;
 	o->pending--;
@@ -121,9 +127,12 @@ bool wb_offsets_finished(struct wb_offsets *o, int64_t offset)
 
 int64_t wb_offsets_position(const struct wb_offsets *o)
 {
-	if (o->count > 0)
-		return offset_at(o, 0);
-	return o->last < 0 ? -1 : o->last + 1;
+	return o->count > 0 ? offset_at(o, 0) : o->next;
+}
+
+int64_t wb_offsets_next(const struct wb_offsets *o)
+{
+	return o->next;
 }
 
 size_t wb_offsets_gap(const struct wb_offsets *o)

@@ -19,10 +19,15 @@ struct wb_offsets *wb_offsets_new(void);
 void wb_offsets_free(struct wb_offsets **o);
 /* A record was delivered; offset is above all delivered before (a lower one is a bug and aborts). */
 void wb_offsets_delivered(struct wb_offsets *o, int64_t offset);
+/* Nothing below that offset will be delivered any more: the end of what can be read, or the end of a lost range. One
+ * below what was delivered changes nothing. */
+void wb_offsets_skipped(struct wb_offsets *o, int64_t offset);
 /* It is finished; false when that offset is not delivered and unfinished (a repeat, or never delivered). */
 bool wb_offsets_finished(struct wb_offsets *o, int64_t offset) WB_MUST_USE;
-/* What to commit: the first unfinished offset, or one past the last delivered; -1 before the first delivery. */
+/* What to commit: the first unfinished offset, or one past the last delivered or skipped; -1 before the first. */
 int64_t wb_offsets_position(const struct wb_offsets *o);
+/* One past the last delivered or skipped; -1 before the first. */
+int64_t wb_offsets_next(const struct wb_offsets *o);
 /* Records from the first unfinished to the last delivered, finished ones in between included: 0 when all is done. */
 size_t wb_offsets_gap(const struct wb_offsets *o);
 /* Records delivered and not finished. */

@@ -49,6 +49,15 @@ static void handed_back(void *arg, struct wb_list *batch)
 	wb_handover_put(&p->returned, batch);
 }
 
+/* Runs on the metadata's thread. */
+static void containers_changed(void *arg)
+{
+	struct wb_poller *p = arg;
+
+	atomic_store(&p->containers_changed, true);
+	wake(p);
+}
+
 static void on_error(rd_kafka_t *rk, int err, const char *reason, void *opaque)
 {
 	struct wb_poller *p = opaque;
@@ -81,7 +90,7 @@ static int64_t record_max_bytes(const struct wb_consumer_options *o)
 	return bytes;
 }
 
-/* Newer ones look soon whether their full queue has room again; for the others see poller_nudge.c. */
+/* Newer ones look soon whether their full queue has room again; for the others see poller_ask.c. */
 static bool looks_by_itself(void)
 {
 	return rd_kafka_version() >= 0x02020000;
@@ -105,7 +114,7 @@ static rd_kafka_conf_t *make_conf(struct wb_poller *p, struct wb_error *e)
 	char queue_text[24], fetch_text[24], partition_text[24];
 	const struct wb_kafka_setting role[] = { { "group.id", o->group_id }, { "auto.offset.reset", "error" },
 		{ "queued.max.messages.kbytes", queue_text }, { "fetch.max.bytes", fetch_text },
-		{ "fetch.message.max.bytes", partition_text },
+		{ "fetch.message.max.bytes", partition_text }, { "enable.partition.eof", "true" },
 		{ looks_by_itself() ? "fetch.queue.backoff.ms" : NULL, "10" }, { NULL, NULL } };
 	rd_kafka_conf_t *conf;
 
@@ -151,21 +160,22 @@ static enum wb_err make_client(struct wb_poller *p, struct wb_error *e)
 	rd_kafka_queue_io_event_enable(p->group_queue, p->wake_fd, &one, sizeof one);
 	rd_kafka_queue_io_event_enable(p->data_queue, p->wake_fd, &one, sizeof one);
 	rd_kafka_queue_io_event_enable(p->commit_queue, p->wake_fd, &one, sizeof one);
-	if (!looks_by_itself())
-		p->nudge = wb_nudge_new(p->rk);
+	p->looks_by_itself = looks_by_itself();
+	p->asker = wb_asker_new(p->rk, wake, p);
 	return WB_OK;
 }
 
 static enum wb_err subscribe(struct wb_poller *p, struct wb_error *e)
 {
-	rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(1);
+	rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new((int)p->topic_count);
 	rd_kafka_resp_err_t err;
 
-	rd_kafka_topic_partition_list_add(topics, p->settings.options->kafka.topic_writes, RD_KAFKA_PARTITION_UA);
+	for (size_t i = 0; i < p->topic_count; i++)
+		rd_kafka_topic_partition_list_add(topics, p->topics[i].name, RD_KAFKA_PARTITION_UA);
 	err = rd_kafka_subscribe(p->rk, topics);
 	rd_kafka_topic_partition_list_destroy(topics);
-	return err ? wb_error_set(e, WB_EIO, "cannot subscribe to %s: %s", p->settings.options->kafka.topic_writes,
-			     rd_kafka_err2str(err))
+	return err ? wb_error_set(e, WB_EIO, "cannot subscribe to %s%s: %s", p->topics[0].name,
+			     p->topic_count > 1 ? " and the topics of topic.map" : "", rd_kafka_err2str(err))
 		   : WB_OK;
 }
 
@@ -175,7 +185,7 @@ static void make_metrics(struct wb_poller *p)
 	struct wb_poller_metrics *to = &p->metrics;
 
 	to->records = wb_metrics_counter(
-		m, "writebehind_records_total", "Records read from the writes topic, repeats included.", "");
+		m, "writebehind_records_total", "Records read from the writes topics, repeats included.", "");
 	to->bytes = wb_metrics_counter(m, "writebehind_record_bytes_total", "Bytes of their keys and values.", "");
 	to->redelivered = wb_metrics_counter(m, "writebehind_records_ignored_total",
 		"Records that came again under the same assignment, or of a partition that is being given back.", "");
@@ -186,6 +196,8 @@ static void make_metrics(struct wb_poller *p)
 		m, "writebehind_assignment_changes_total", "Assignments and revocations of partitions.", "");
 	to->handed_back = wb_metrics_counter(
 		m, "writebehind_handed_back_total", "Writes handed back unsent when their partition went.", "");
+	to->absences = wb_metrics_counter(m, "writebehind_absences_total",
+		"How often this process was away for so long that it had to prove its membership.", "");
 	to->held = wb_metrics_gauge(
 		m, "writebehind_held_bytes", "Memory of records on their way, as charged to the budget.", "");
 	to->pending = wb_metrics_gauge(m, "writebehind_pending_writes", "Writes read and not finished.", "");
@@ -214,12 +226,22 @@ static enum wb_err make_parts(struct wb_poller *p, struct wb_error *e)
 		.handed_back = handed_back,
 		.detach_message = wb_poller_detach_message,
 		.arg = p,
+		.client = p->client_id,
+		.away_max_ms = wb_poller_away_max_ms(p),
+		.gate = &p->gate,
 		.metrics = p->settings.metrics,
+		.log = p->settings.log };
+	const struct wb_metadata_settings metadata = { .options = &o->cosmos,
+		.client = p->client_id,
+		.workers = (unsigned)o->workers,
+		.on_change = containers_changed,
+		.arg = p,
+		.metrics = p->settings.metrics,
+		.health = p->settings.health,
 		.log = p->settings.log };
 
 	p->outage = wb_outage_new(p->settings.health, p->settings.metrics, p->settings.log);
-	p->metadata = wb_metadata_new(
-		&o->cosmos, (unsigned)o->workers, wake, p, p->settings.health, p->settings.log, e);
+	p->metadata = wb_metadata_new(&metadata, e);
 	if (!p->metadata)
 		return WB_EIO;
 	p->recorder = wb_recorder_new(&recorder, e);
@@ -253,14 +275,12 @@ static void set_up(struct wb_poller *p, const struct wb_poller_settings *setting
 	wb_handover_init(&p->returned, wake, p);
 	atomic_init(&p->held_bytes, 0);
 	atomic_init(&p->fatal, false);
+	atomic_init(&p->containers_changed, false);
+	wb_gate_init(&p->gate, wake, p);
 	atomic_init(&p->joining, false);
 	atomic_init(&p->joined, false);
 	p->read_limit_bytes = READ_SHARE(o->memory_budget_bytes);
-	p->decode = (struct wb_decode_settings){ .database = wb_slice_cstr(o->cosmos.database),
-		.container = wb_slice_cstr(o->cosmos.container),
-		.allowed = o->cosmos.allowed,
-		.allowed_count = o->cosmos.allowed_count,
-		.document_max_bytes = WB_DOCUMENT_SIZE_MAX };
+	wb_poller_make_topics(p);
 	p->headers_max = 64;
 	p->headers = wb_xcalloc(p->headers_max, sizeof *p->headers);
 	wb_buf_init(&p->scratch, 64 * 1024);
@@ -279,7 +299,8 @@ struct wb_poller *wb_poller_new(const struct wb_poller_settings *settings, struc
 		err = make_parts(p, e);
 	if (err == WB_OK) {
 		/* Asked for before there is a record for it: it has to be known, and readyz tells. */
-		(void)wb_poller_target(p, p->decode.database, p->decode.container);
+		for (size_t i = 0; i < p->topic_count; i++)
+			(void)wb_poller_target(p, p->topics[i].decode.database, p->topics[i].decode.container);
 		err = subscribe(p, e);
 	}
 	if (err != WB_OK)
@@ -307,7 +328,8 @@ static void tick(struct wb_poller *p, int64_t now_ms)
 	wb_poller_resume_due(p);
 	if (now_ms - p->gauges_ms >= GAUGES_MS) {
 		p->gauges_ms = now_ms;
-		wb_poller_update_gauges(p);
+		wb_poller_name_stuck(p, now_ms);
+		wb_poller_update_gauges(p, now_ms);
 	}
 }
 
@@ -328,8 +350,12 @@ static void turn(struct wb_poller *p)
 {
 	bool busy;
 
+	wb_poller_watch_absence(p);
 	serve_group(p);
 	wb_poller_take_commits(p);
+	wb_poller_take_answers(p);
+	if (atomic_exchange(&p->containers_changed, false))
+		wb_poller_wake_workers(p);
 	busy = wb_poller_take_back(p);
 	wb_poller_serve_change(p, wb_clock_mono_ms());
 	busy = wb_poller_unpark(p) || busy;
@@ -362,42 +388,45 @@ static bool leave_group(struct wb_poller *p)
 	return p->closed;
 }
 
-/* What waits for a container that may never come goes back at once. */
-static void drop_parked(struct wb_poller *p)
+static void turn_until(struct wb_poller *p, int64_t deadline_ms)
 {
-	for (struct wb_target *t = p->targets; t; t = t->next) {
-		struct wb_write *w;
-
-		while ((w = wb_write_of(wb_list_pop(&t->parked))))
-			wb_poller_drop(p, w);
-	}
+	while (wb_poller_out(p) > 0 && wb_clock_mono_ms() < deadline_ms && !atomic_load(&p->fatal))
+		turn(p);
 }
 
+/* Nothing is sent any more when only a request's time is left, so that every one has its end before the group is left: it
+ * could take effect after the next owner's writes. What waits for a container that may never come goes back at once. */
 static void drain(struct wb_poller *p)
 {
-	int64_t deadline_ms = wb_clock_mono_ms() + p->settings.options->shutdown_timeout_ms;
+	const struct wb_consumer_options *o = p->settings.options;
+	int64_t now_ms = wb_clock_mono_ms();
+	int64_t deadline_ms = now_ms + o->shutdown_timeout_ms;
 	size_t left;
 
 	p->draining = true;
 	wb_recorder_hurry(p->recorder, true);
-	drop_parked(p);
-	while (wb_poller_out(p) > 0 && wb_clock_mono_ms() < deadline_ms && !atomic_load(&p->fatal))
-		turn(p);
+	wb_poller_sweep_parked(p, true);
+	turn_until(p, deadline_ms - o->cosmos.request_timeout_ms);
 	left = wb_poller_out(p);
 	if (left > 0) {
-		wb_log_warn(p->settings.log, "not everything could be finished in time; the rest is handed back",
+		bool fatal = atomic_load(&p->fatal);
+
+		wb_log_warn(p->settings.log,
+			fatal ? "the membership is gone; unfinished writes are the others'"
+			      : "not everything could be finished in time; the rest is handed back",
 			WB_INT("writes", left));
-		wb_poller_end_all(p);
-		deadline_ms = wb_clock_mono_ms() + HAND_BACK_MS;
+		wb_poller_end_all(p, fatal);
+		now_ms = wb_clock_mono_ms() + HAND_BACK_MS;
+		deadline_ms = fatal || deadline_ms < now_ms ? now_ms : deadline_ms;
 		while (wb_poller_out(p) > 0 && wb_clock_mono_ms() < deadline_ms)
 			turn(p);
 	}
 	deadline_ms = wb_clock_mono_ms() + CLOSE_MS;
 	while ((p->commit_in_flight || p->change == WB_CHANGE_COMMIT || atomic_load(&p->joining)) &&
-		wb_clock_mono_ms() < deadline_ms)
+		wb_clock_mono_ms() < deadline_ms && !atomic_load(&p->fatal))
 		turn(p);
 	wb_poller_commit_final(p, NULL);
-	while (!p->final_committed && wb_clock_mono_ms() < deadline_ms)
+	while (!p->final_committed && wb_clock_mono_ms() < deadline_ms && !atomic_load(&p->fatal))
 		turn(p);
 }
 
@@ -408,7 +437,6 @@ enum wb_err wb_poller_run(struct wb_poller *p, struct wb_error *e)
 	while (wb_lifecycle_state(p->settings.lifecycle) < WB_DRAINING && !atomic_load(&p->fatal))
 		turn(p);
 	drain(p);
-	wb_nudge_free(&p->nudge);
 	if (!leave_group(p))
 		wb_log_warn(p->settings.log, "the group did not let us go in time");
 	if (atomic_load(&p->fatal))
@@ -426,7 +454,7 @@ static bool cannot_be_destroyed(const struct wb_poller *p)
 /* False: the client could not be destroyed, and its threads still use p and the log. */
 static bool free_client(struct wb_poller *p)
 {
-	wb_nudge_free(&p->nudge);
+	wb_asker_free(&p->asker);
 	if (p->change_list)
 		rd_kafka_topic_partition_list_destroy(p->change_list);
 	if (p->group_queue)
@@ -454,8 +482,9 @@ bool wb_poller_free(struct wb_poller **poller)
 	for (int64_t i = 0; i < p->settings.options->workers; i++)
 		wb_worker_free(&p->workers[i]);
 	wb_recorder_free(&p->recorder, 1000);
+	p->draining = true;
 	(void)wb_poller_take_back(p); /* everything, whatever there is */
-	drop_parked(p);
+	wb_poller_sweep_parked(p, true);
 	for (int64_t i = 0; i < p->settings.options->workers; i++)
 		wb_list_append(&left, &p->to_worker[i]);
 	wb_list_append(&left, &p->dead);

@@ -4,6 +4,7 @@
 
 #define COMMIT_INTERVAL_MS 1000
 #define COMMIT_IDLE_MS     100
+#define PROVE_AGAIN_MS     250
 /* Kafka's protocol, api keys. */
 #define JOIN_GROUP 11
 #define SYNC_GROUP 14
@@ -68,30 +69,66 @@ void wb_poller_watch_joins(struct wb_poller *p, rd_kafka_conf_t *conf)
 	(void)rd_kafka_conf_interceptor_add_on_new(conf, NAME, on_new, p);
 }
 
-/* The positions of our partitions that the group does not know yet; NULL when there are none. only: of these alone. */
+/* What is committed of a partition, -1: nothing. */
+static int64_t position_of(const struct wb_partition *part)
+{
+	int64_t position = wb_offsets_position(part->offsets);
+
+	return position >= 0 ? position : part->start;
+}
+
+enum which { WHICH_MOVED, WHICH_MOVED_AND_IDLE, WHICH_ALL };
+
+/* The positions of our partitions: those that the group does not know yet, or of them those of partitions without
+ * unfinished writes, or all. NULL when there are none. only: of these partitions alone. */
 static rd_kafka_topic_partition_list_t *positions(
-	struct wb_poller *p, const rd_kafka_topic_partition_list_t *only, bool idle_only)
+	struct wb_poller *p, const rd_kafka_topic_partition_list_t *only, enum which which)
 {
 	rd_kafka_topic_partition_list_t *list = NULL;
 
-	for (int32_t i = 0; i < p->partitions_max; i++) {
-		struct wb_partition *part = p->partitions[i];
-		int64_t position = part ? wb_offsets_position(part->offsets) : -1;
+	for (struct wb_partition *part = p->ours; part; part = part->next) {
+		const struct wb_assignment *a = &part->assignment;
+		int64_t position = position_of(part);
 
-		if (position < 0 || position <= part->committed)
+		if (position < 0 || (which != WHICH_ALL && position <= part->committed))
 			continue;
 		if (only &&
 			!rd_kafka_topic_partition_list_find(
-				(rd_kafka_topic_partition_list_t *)only, part->assignment.topic, i))
+				(rd_kafka_topic_partition_list_t *)only, a->topic, a->partition))
 			continue;
-		if (idle_only && wb_offsets_pending(part->offsets) > 0)
+		if (which == WHICH_MOVED_AND_IDLE && wb_offsets_pending(part->offsets) > 0)
 			continue;
 		if (!list)
-			list = rd_kafka_topic_partition_list_new(p->partitions_max);
-		rd_kafka_topic_partition_list_add(list, part->assignment.topic, i)->offset = position;
+			list = rd_kafka_topic_partition_list_new(16);
+		rd_kafka_topic_partition_list_add(list, a->topic, a->partition)->offset = position;
 		part->committed = position;
 	}
 	return list;
+}
+
+static bool is_no_member(rd_kafka_resp_err_t err)
+{
+	return err == RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION || err == RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID ||
+		err == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID;
+}
+
+/* The group took our positions or not: with that, whether we are still a member. */
+static void judge_membership(struct wb_poller *p, rd_kafka_resp_err_t err)
+{
+	int64_t now_ms = wb_clock_mono_ms();
+	bool was_open = wb_gate_is_open(&p->gate);
+
+	if (!err)
+		wb_gate_prove(&p->gate, p->commit_ticket);
+	else if (is_no_member(err))
+		p->prove_at_ms = now_ms + p->settings.options->session_timeout_ms; /* unless the group speaks first */
+	else
+		p->prove_at_ms = now_ms + PROVE_AGAIN_MS;
+	if (!was_open && wb_gate_is_open(&p->gate)) {
+		p->gate_said = false;
+		wb_log_info(p->settings.log, "the group confirms the membership: sending goes on");
+		wb_poller_wake_workers(p);
+	}
 }
 
 /* What failed is committed again with the next. A commit during a rebalance may fail; then records are delivered
@@ -105,13 +142,14 @@ static void on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t err, rd_kafka_topic_pa
 	p->final_committed = true;
 	wb_counter_add(p->metrics.commits, 1);
 	for (int i = 0; offsets && i < offsets->cnt; i++) {
-		struct wb_partition *part = wb_poller_ours(p, offsets->elems[i].partition);
+		struct wb_partition *part = wb_poller_ours_at(p, &offsets->elems[i]);
 
 		if ((err || offsets->elems[i].err) && part)
 			part->committed = part->start;
 		if (!err)
 			err = offsets->elems[i].err;
 	}
+	judge_membership(p, err);
 	if (err) {
 		wb_counter_add(p->metrics.commit_failures, 1);
 		wb_log_info(
@@ -126,6 +164,7 @@ static bool commit(struct wb_poller *p, rd_kafka_topic_partition_list_t *list)
 
 	if (!list)
 		return false;
+	p->commit_ticket = wb_gate_ticket(&p->gate);
 	err = rd_kafka_commit_queue(p->rk, list, p->commit_queue, on_commit, p);
 	if (err) {
 		on_commit(p->rk, err, list, p);
@@ -143,19 +182,46 @@ void wb_poller_take_commits(struct wb_poller *p)
 	(void)rd_kafka_queue_poll_callback(p->commit_queue, 0);
 }
 
+/* While the gate is shut, any commit that the group takes opens it, so all positions are committed as they are. As long as
+ * there is no position, nothing was read, so there is nothing to send either. */
 void wb_poller_commit_due(struct wb_poller *p, int64_t now_ms)
 {
 	bool late = now_ms - p->committed_ms >= COMMIT_INTERVAL_MS;
+	bool prove = !wb_gate_is_open(&p->gate);
 
-	if (p->commit_in_flight || p->change == WB_CHANGE_COMMIT || now_ms - p->committed_ms < COMMIT_IDLE_MS ||
-		atomic_load(&p->joining))
+	if (p->commit_in_flight || p->change == WB_CHANGE_COMMIT || atomic_load(&p->joining))
 		return;
-	if (commit(p, positions(p, NULL, !late)) || late)
+	if (prove) {
+		if (!p->gate_said)
+			wb_counter_add(p->metrics.absences, 1);
+		p->gate_said = true;
+		if (now_ms >= p->prove_at_ms && commit(p, positions(p, NULL, WHICH_ALL)))
+			p->committed_ms = now_ms;
+		return;
+	}
+	if (now_ms - p->committed_ms < COMMIT_IDLE_MS)
+		return;
+	if (commit(p, positions(p, NULL, late ? WHICH_MOVED : WHICH_MOVED_AND_IDLE)) || late)
 		p->committed_ms = now_ms;
 }
 
 void wb_poller_commit_final(struct wb_poller *p, const rd_kafka_topic_partition_list_t *only)
 {
-	if (!commit(p, positions(p, only, false)))
+	if (!commit(p, positions(p, only, WHICH_MOVED)))
 		p->final_committed = true;
+}
+
+void wb_poller_watch_absence(struct wb_poller *p)
+{
+	int64_t boot_ms = wb_clock_boot_ms();
+	int64_t away_ms = p->turned_boot_ms ? boot_ms - p->turned_boot_ms : 0;
+
+	if (away_ms > wb_poller_away_max_ms(p)) {
+		if (wb_gate_is_open(&p->gate))
+			wb_log_warn(p->settings.log,
+				"the poller was away; nothing is sent until its membership is proven",
+				WB_INT("ms", away_ms));
+		wb_gate_shut(&p->gate);
+	}
+	p->turned_boot_ms = boot_ms;
 }

@@ -70,7 +70,7 @@ void wb_poller_release_message(void *arg, struct wb_write *w)
 	free(w->copy);
 	w->message = NULL;
 	w->copy = NULL;
-	w->key = w->value = w->document = w->id = (struct wb_slice){ NULL, 0 };
+	w->key = w->value = w->document = (struct wb_slice){ NULL, 0 };
 	atomic_fetch_sub(&p->held_bytes, (long long)w->held_bytes);
 }
 
@@ -87,15 +87,30 @@ size_t wb_poller_message_headers(void *arg, const struct wb_write *w, struct wb_
 	return count;
 }
 
+static void leave_partition(struct wb_partition *part, const struct wb_write *w)
+{
+	if (w->read_before)
+		w->read_before->read_after = w->read_after;
+	else
+		part->first = w->read_after;
+	if (w->read_after)
+		w->read_after->read_before = w->read_before;
+	else
+		part->newest = w->read_before;
+	assert(part->out > 0);
+	part->out--;
+}
+
 void wb_poller_drop(struct wb_poller *p, struct wb_write *w)
 {
 	struct wb_partition *part = wb_poller_partition_of(w);
 
+	if (w->container)
+		(void)wb_poller_leave_target(p, w);
 	wb_poller_release_message(p, w);
 	atomic_fetch_sub(&p->held_bytes, WB_WRITE_OVERHEAD_BYTES);
+	leave_partition(part, w);
 	wb_write_free(&w);
-	assert(part->out > 0);
-	part->out--;
 	wb_poller_partition_idle(p, part);
 }
 
@@ -118,11 +133,9 @@ bool wb_poller_take_back(struct wb_poller *p)
 	wb_handover_take(&p->finished, &finished);
 	wb_handover_take(&p->returned, &returned);
 	any = finished.head || returned.head;
-	if (returned.head)
-		wb_counter_add(p->metrics.handed_back, (double)returned.count);
 	while ((w = wb_write_of(wb_list_pop(&finished))))
 		finish(p, w);
 	while ((w = wb_write_of(wb_list_pop(&returned))))
-		wb_poller_drop(p, w);
+		wb_poller_take_handed_back(p, w);
 	return any;
 }

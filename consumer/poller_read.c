@@ -10,42 +10,7 @@
 #define ROUND_RECORDS 2000
 #define COMPLAIN_MS   60000
 
-struct wb_target *wb_poller_target(struct wb_poller *p, struct wb_slice database, struct wb_slice name)
-{
-	struct wb_target *t = p->last_target;
-
-	if (t && wb_slice_eq_cstr(name, t->name) && wb_slice_eq_cstr(database, t->database))
-		return t;
-	for (t = p->targets; t; t = t->next) {
-		if (wb_slice_eq_cstr(name, t->name) && wb_slice_eq_cstr(database, t->database))
-			break;
-	}
-	if (!t) {
-		t = wb_xcalloc(1, sizeof *t);
-		t->database = wb_xmemdup(database.data, database.len);
-		t->name = wb_xmemdup(name.data, name.len);
-		t->container = wb_metadata_container(p->metadata, database, name);
-		t->next = p->targets;
-		p->targets = t;
-	}
-	p->last_target = t;
-	return t;
-}
-
-void wb_poller_free_targets(struct wb_poller *p)
-{
-	while (p->targets) {
-		struct wb_target *t = p->targets;
-
-		p->targets = t->next;
-		free(t->database);
-		free(t->name);
-		free(t);
-	}
-}
-
-/* It can never be a write: dead without having been sent. */
-static void bury(struct wb_poller *p, struct wb_write *w, enum wb_reason reason, const struct wb_error *why)
+void wb_poller_bury(struct wb_poller *p, struct wb_write *w, enum wb_reason reason, const struct wb_error *why)
 {
 	wb_write_note_failure(w, 0, 0, wb_slice(NULL, 0), wb_slice_cstr(why->text), wb_clock_wall_ms());
 	w->outcome = WB_DEAD;
@@ -54,8 +19,7 @@ static void bury(struct wb_poller *p, struct wb_write *w, enum wb_reason reason,
 	wb_list_push(&p->dead, &w->link);
 }
 
-/* Fills p->headers; returns how many there are. */
-static size_t read_headers(struct wb_poller *p, const struct wb_write *w)
+size_t wb_poller_read_headers(struct wb_poller *p, const struct wb_write *w)
 {
 	size_t count = wb_poller_message_headers(p, w, p->headers, p->headers_max);
 
@@ -67,77 +31,53 @@ static size_t read_headers(struct wb_poller *p, const struct wb_write *w)
 	return count;
 }
 
-/* Of a known container: to the worker that owns its range, or dead. */
+/* Of a known container: to the worker that owns its item, or dead. What is too large is never sent, but its item is known,
+ * so that its worker reads how the item stands in its turn. */
 static void route(struct wb_poller *p, struct wb_write *w, struct wb_target *t, const struct wb_record_meta *meta)
 {
-	const struct wb_pk_definition *definition = wb_container_definition(t->container);
+	const struct wb_decode_settings *settings = &wb_poller_partition_of(w)->topic->decode;
 	struct wb_error why = { "" };
 	struct wb_epk epk;
-	enum wb_reason reason = wb_decode_document(&p->decode, meta, definition, &p->scratch, w, &epk, &why);
+	enum wb_reason reason = wb_decode_document(
+		settings, meta, wb_container_definition(t->container), &p->scratch, w, &epk, &why);
 
-	if (reason != WB_REASON_NONE) {
-		bury(p, w, reason, &why);
+	if (reason != WB_REASON_NONE && reason != WB_REASON_TOO_LARGE) {
+		wb_poller_bury(p, w, reason, &why);
 		return;
 	}
-	w->container = t->container;
-	w->range = wb_container_route(t->container, &epk);
-	wb_list_push(&p->to_worker[w->range->worker], &w->link);
+	if (reason == WB_REASON_TOO_LARGE) {
+		wb_write_note_failure(w, 0, 0, wb_slice(NULL, 0), wb_slice_cstr(why.text), wb_clock_wall_ms());
+		w->step = WB_STEP_READ;
+		w->reason = reason;
+	}
+	wb_poller_enter_target(t, w);
+	wb_list_push(&p->to_worker[wb_container_worker(t->container, &epk)], &w->link);
 }
 
-/* count: of its headers, in p->headers. parked: it waited for its container, which is known now. */
-static void decode(struct wb_poller *p, struct wb_write *w, size_t count, bool parked)
+void wb_poller_decode(struct wb_poller *p, struct wb_write *w, size_t count)
 {
+	const struct wb_decode_settings *settings = &wb_poller_partition_of(w)->topic->decode;
 	struct wb_decode_target target;
 	struct wb_record_meta meta;
 	struct wb_error why = { "" };
-	enum wb_reason reason = wb_decode_target(&p->decode, p->headers, count, w, &meta, &target, &why);
+	enum wb_reason reason = wb_decode_target(settings, p->headers, count, w, &meta, &target, &why);
 	struct wb_target *t;
 
 	if (reason != WB_REASON_NONE) {
-		bury(p, w, reason, &why);
+		wb_poller_bury(p, w, reason, &why);
 		return;
 	}
 	t = wb_poller_target(p, target.database, target.container);
-	/* Behind writes that are still parked it parks too, so that the order stays. */
-	if (!wb_container_known(t->container) || (t->parked.head && !parked)) {
-		wb_poller_detach_message(p, w);
-		wb_list_push(&t->parked, &w->link);
-	} else {
+	switch (wb_poller_way(p, t)) {
+	case WB_WAY_SEND:
 		route(p, w, t, &meta);
-	}
-}
-
-bool wb_poller_unpark(struct wb_poller *p)
-{
-	bool any = false;
-
-	for (struct wb_target *t = p->targets; t; t = t->next) {
-		struct wb_list parked = t->parked;
-		struct wb_write *w;
-
-		if (!parked.head || !wb_container_known(t->container))
-			continue;
-		t->parked = (struct wb_list){ 0 };
-		any = true;
-		while ((w = wb_write_of(wb_list_pop(&parked))))
-			decode(p, w, read_headers(p, w), true);
-	}
-	return any;
-}
-
-void wb_poller_sweep_parked(struct wb_poller *p)
-{
-	for (struct wb_target *t = p->targets; t; t = t->next) {
-		struct wb_list parked = t->parked;
-		struct wb_write *w;
-
-		t->parked = (struct wb_list){ 0 };
-		while ((w = wb_write_of(wb_list_pop(&parked)))) {
-			if (atomic_load(&w->assignment->ended))
-				wb_poller_drop(p, w);
-			else
-				wb_list_push(&t->parked, &w->link);
-		}
+		break;
+	case WB_WAY_PARK:
+		wb_poller_park(p, t, w);
+		break;
+	case WB_WAY_BURY:
+		wb_poller_bury_missing(p, w);
+		break;
 	}
 }
 
@@ -156,6 +96,18 @@ static size_t headers_bytes(const struct wb_poller *p, size_t count)
 	return bytes;
 }
 
+static void enter_partition(struct wb_partition *part, struct wb_write *w)
+{
+	w->assignment = &part->assignment;
+	w->read_before = part->newest;
+	if (part->newest)
+		part->newest->read_after = w;
+	else
+		part->first = w;
+	part->newest = w;
+	part->out++;
+}
+
 static void take_record(struct wb_poller *p, struct wb_partition *part, rd_kafka_message_t *message)
 {
 	rd_kafka_timestamp_type_t type;
@@ -163,11 +115,9 @@ static void take_record(struct wb_poller *p, struct wb_partition *part, rd_kafka
 	size_t headers;
 
 	w->message = message;
-	headers = read_headers(p, w);
-	part->last = message->offset;
+	headers = wb_poller_read_headers(p, w);
 	wb_offsets_delivered(part->offsets, message->offset);
-	part->out++;
-	w->assignment = &part->assignment;
+	enter_partition(part, w);
 	w->offset = message->offset;
 	w->timestamp_ms = rd_kafka_message_timestamp(message, &type);
 	if (type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE)
@@ -178,39 +128,30 @@ static void take_record(struct wb_poller *p, struct wb_partition *part, rd_kafka
 	atomic_fetch_add(&p->held_bytes, (long long)(w->held_bytes + WB_WRITE_OVERHEAD_BYTES));
 	wb_counter_add(p->metrics.records, 1);
 	wb_counter_add(p->metrics.bytes, (double)(message->key_len + message->len));
-	decode(p, w, headers, false);
+	wb_poller_decode(p, w, headers);
 	if (wb_offsets_gap(part->offsets) >= (size_t)p->settings.options->max_offset_gap)
 		wb_poller_pause(p, part);
 }
 
-/* The record to read next is gone from the log: the partition stands still, since going on would hide a loss. */
-static void lost_range(struct wb_poller *p, struct wb_partition *part)
+static struct wb_partition *partition_of(const struct wb_poller *p, const rd_kafka_message_t *message)
 {
-	int64_t low = -1, high = -1;
-	int64_t next = part->last >= 0 ? part->last + 1 : part->start;
-	char why[200];
-
-	part->lost = true;
-	/* When the broker does not answer at once, the end of the lost range stays unsaid. */
-	if (rd_kafka_query_watermark_offsets(
-		    p->rk, part->assignment.topic, part->assignment.partition, &low, &high, 1000))
-		low = -1;
-	(void)snprintf(why, sizeof why, "%s/%d: records from offset %lld to %lld are lost", part->assignment.topic,
-		(int)part->assignment.partition, (long long)next, (long long)(low >= 0 ? low - 1 : -1)); /* cut */
-	wb_health_set(p->settings.health, "retention", false, why);
-	wb_log_error(p->settings.log, "records fell out of retention before they were read; the partition stands still",
-		WB_STR("topic", part->assignment.topic), WB_INT("partition", part->assignment.partition),
-		WB_INT("first_lost_offset", next), WB_INT("last_lost_offset", low >= 0 ? low - 1 : -1));
+	return message->rkt ? wb_poller_ours(p, rd_kafka_topic_name(message->rkt), message->partition) : NULL;
 }
 
 static void take_error(struct wb_poller *p, const rd_kafka_message_t *message)
 {
-	struct wb_partition *part = message->rkt ? wb_poller_ours(p, message->partition) : NULL;
+	struct wb_partition *part = partition_of(p, message);
 	int64_t now_ms = wb_clock_mono_ms();
 
+	/* All that can be read was delivered, so what is left before the end are holes: marks of transactions, aborted
+	 * records, records that compaction took. The position goes behind them, or one day they would look lost. */
+	if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+		if (part && !part->revoked && !part->lost)
+			wb_offsets_skipped(part->offsets, message->offset);
+		return;
+	}
 	if (message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET && part) {
-		if (!part->lost)
-			lost_range(p, part);
+		wb_poller_lost_range(p, part);
 		return;
 	}
 	if (p->complained_ms && now_ms - p->complained_ms < COMPLAIN_MS)
@@ -231,9 +172,9 @@ void wb_poller_take_message(struct wb_poller *p, rd_kafka_message_t *message)
 		rd_kafka_message_destroy(message);
 		return;
 	}
-	part = wb_poller_ours(p, message->partition);
+	part = partition_of(p, message);
 	/* Nothing new of a revoked partition; and what was delivered once under this assignment is on its way. */
-	if (!part || part->revoked || message->offset <= part->last) {
+	if (!part || part->revoked || message->offset < wb_offsets_next(part->offsets)) {
 		wb_counter_add(p->metrics.redelivered, 1);
 		rd_kafka_message_destroy(message);
 		return;
