@@ -39,8 +39,8 @@ const char *wb_container_docs_path(const struct wb_container *c)
 struct fixture {
 	int listener;
 	pthread_t thread;
+	pthread_mutex_t lock; /* of seen, which belongs to the server until the reply and to the test after it */
 	char seen[256 * 1024];
-	size_t seen_len;
 	char endpoint[64];
 	struct wb_account account;
 	struct wb_cosmos_options options;
@@ -49,34 +49,46 @@ struct fixture {
 };
 
 /* Reads one request with its body; false when the client went away. */
-static bool read_request(struct fixture *f, int fd)
+static bool read_request(int fd, char *text, size_t size)
 {
-	for (f->seen_len = 0;;) {
-		ssize_t n = read(fd, f->seen + f->seen_len, sizeof f->seen - 1 - f->seen_len);
+	for (size_t len = 0;;) {
+		ssize_t n = read(fd, text + len, size - 1 - len);
 		char *end, *length;
 
 		if (n <= 0)
 			return false;
-		f->seen_len += (size_t)n;
-		f->seen[f->seen_len] = '\0';
-		end = strstr(f->seen, "\r\n\r\n");
-		length = strstr(f->seen, "Content-Length: ");
-		if (end && (!length || (size_t)(f->seen + f->seen_len - (end + 4)) >= strtoul(length + 16, NULL, 10)))
+		len += (size_t)n;
+		text[len] = '\0';
+		end = strstr(text, "\r\n\r\n");
+		length = strstr(text, "Content-Length: ");
+		if (end && (!length || (size_t)(text + len - (end + 4)) >= strtoul(length + 16, NULL, 10)))
 			return true;
 	}
+}
+
+static void pass_on(struct fixture *f, const char *text)
+{
+	assert_int_equal(pthread_mutex_lock(&f->lock), 0);
+	strcpy(f->seen, text);
+	assert_int_equal(pthread_mutex_unlock(&f->lock), 0);
 }
 
 static void *serve(void *arg)
 {
 	static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
 	struct fixture *f = arg;
+	char *text = wb_xmalloc(sizeof f->seen);
 	int fd;
 
 	while ((fd = accept(f->listener, NULL, NULL)) >= 0) {
-		while (read_request(f, fd) && write(fd, answer, sizeof answer - 1) == (ssize_t)sizeof answer - 1)
-			;
+		while (read_request(fd, text, sizeof f->seen)) {
+			pass_on(f, text);
+			if (write(fd, answer, sizeof answer - 1) != (ssize_t)sizeof answer - 1)
+				break;
+		}
 		(void)close(fd);
 	}
+	free(text);
 	return NULL;
 }
 
@@ -90,6 +102,7 @@ static int set_up(void **state)
 	assert_int_equal(bind(f->listener, (struct sockaddr *)&at, len), 0);
 	assert_int_equal(listen(f->listener, 8), 0);
 	assert_int_equal(getsockname(f->listener, (struct sockaddr *)&at, &len), 0);
+	assert_int_equal(pthread_mutex_init(&f->lock, NULL), 0);
 	f->thread = wb_thread_start("server", serve, f);
 	(void)snprintf(f->endpoint, sizeof f->endpoint, "http://127.0.0.1:%u", ntohs(at.sin_port));
 	f->options = (struct wb_cosmos_options){
@@ -113,6 +126,7 @@ static int tear_down(void **state)
 	(void)shutdown(f->listener, SHUT_RDWR);
 	wb_thread_join(f->thread);
 	(void)close(f->listener);
+	assert_int_equal(pthread_mutex_destroy(&f->lock), 0);
 	free(f);
 	return 0;
 }
@@ -132,11 +146,14 @@ static void send_batch(struct fixture *f, struct wb_batch *batch)
 	int64_t deadline_ms = wb_clock_mono_ms() + 20000;
 
 	f->replied = false;
+	pass_on(f, "");
 	batch->sender = f;
 	wb_request_send(f->transport, batch, take);
 	while (!f->replied && wb_clock_mono_ms() < deadline_ms)
 		wb_transport_run(f->transport, 1000);
 	assert_true(f->replied);
+	assert_int_equal(pthread_mutex_lock(&f->lock), 0);
+	assert_int_equal(pthread_mutex_unlock(&f->lock), 0);
 }
 
 static void send_point(struct fixture *f, struct wb_write *w)
