@@ -1,5 +1,6 @@
 /* writebehind-consumer: carries writes from Kafka into Cosmos DB until SIGTERM. */
 #include "common/base/clock.h"
+#include "common/base/mem.h"
 #include "common/base/version.h"
 #include "common/http/admin.h"
 #include "common/kafka/topics.h"
@@ -58,14 +59,28 @@ static enum wb_err start_admin(struct program *m, struct wb_error *e)
 	return WB_OK;
 }
 
+static enum wb_err check_once(struct program *m, struct wb_error *e)
+{
+	const struct wb_topic_map *map = &m->options.topic_map;
+	const char **more = wb_xcalloc(map->count + 1, sizeof *more);
+	enum wb_err err;
+
+	for (size_t i = 0; i < map->count; i++)
+		more[i] = map->entries[i].topic;
+	err = wb_topics_check_more(&m->options.kafka,
+		WB_TOPIC_WRITES | WB_TOPIC_RESULTS | WB_TOPIC_DEAD_LETTERS | WB_TOPIC_READS, "topic.map", more,
+		map->count, TOPICS_WAIT_MS, m->log, e);
+	free(more);
+	return err;
+}
+
 /* Wrong topics end the program; a cluster that does not answer is waited for. WB_ECLOSED: asked to stop meanwhile. */
 static enum wb_err check_topics(struct program *m, struct wb_error *e)
 {
-	unsigned uses = WB_TOPIC_WRITES | WB_TOPIC_RESULTS | WB_TOPIC_DEAD_LETTERS;
 	int64_t said_ms = 0;
 
 	for (;;) {
-		enum wb_err err = wb_topics_check(&m->options.kafka, uses, TOPICS_WAIT_MS, m->log, e);
+		enum wb_err err = check_once(m, e);
 
 		if (err != WB_ETIMEDOUT) {
 			wb_health_set(m->health, "topics", err == WB_OK, e->text);

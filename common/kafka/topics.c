@@ -2,6 +2,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/compiler.h"
+#include "common/base/mem.h"
 #include "common/base/strict.h"
 #include "common/kafka/client.h"
 
@@ -9,7 +10,7 @@
 #include <stdlib.h>
 
 enum {
-	TOPICS = 3,
+	OWN_TOPICS = 3,
 	ERROR_SIZE = 512,
 	STEP_MS = 1000,
 	DESCRIBE_MS = 3000,
@@ -47,6 +48,7 @@ struct topic {
 	const struct setting *settings;
 	size_t setting_count;
 	bool wanted, exists, described;
+	bool more; /* of wb_topics_check_more */
 	int64_t max_message_bytes, retention_ms;
 	char cleanup_policy[64];
 };
@@ -57,7 +59,9 @@ struct check {
 	rd_kafka_t *rk;
 	struct wb_log *log;
 	struct wb_error *e;
-	struct topic topics[TOPICS];
+	struct topic *topics; /* topic.writes first, then results, dead letters, more of writes */
+	size_t count;
+	unsigned uses;
 	bool has_controller, created;
 };
 
@@ -81,7 +85,7 @@ static enum wb_err list(struct check *c, int64_t timeout_ms)
 	if (err)
 		return wb_error_set(c->e, WB_ETIMEDOUT, "no Kafka broker answered at %s: %s",
 			c->options->bootstrap_servers, rd_kafka_err2str(err));
-	for (int i = 0; i < TOPICS; i++) {
+	for (size_t i = 0; i < c->count; i++) {
 		struct topic *t = &c->topics[i];
 
 		t->exists = false;
@@ -190,7 +194,7 @@ static enum wb_err create(struct check *c, struct topic *t)
 /* Whether a topic is missing, and the first that is. */
 static bool missing(struct check *c, struct topic **ret)
 {
-	for (int i = 0; i < TOPICS; i++) {
+	for (size_t i = 0; i < c->count; i++) {
 		if (c->topics[i].wanted && !c->topics[i].exists) {
 			*ret = &c->topics[i];
 			return true;
@@ -211,7 +215,7 @@ static enum wb_err create_missing(struct check *c)
 	if (!c->options->topic_create)
 		return wb_error_set(c->e, WB_EINVAL,
 			"topic %s (%s) does not exist; create it, or set topic.create=true", t->name, t->key);
-	for (int i = 0; i < TOPICS && !err; i++) {
+	for (size_t i = 0; i < c->count && !err; i++) {
 		if (c->topics[i].wanted && !c->topics[i].exists)
 			err = create(c, &c->topics[i]);
 	}
@@ -268,7 +272,7 @@ static void read_described(struct check *c, rd_kafka_event_t *event)
 	for (size_t i = 0; i < count; i++) {
 		if (rd_kafka_ConfigResource_error(resources[i]))
 			continue;
-		for (int k = 0; k < TOPICS; k++) {
+		for (size_t k = 0; k < c->count; k++) {
 			if (c->topics[k].wanted &&
 				strcmp(c->topics[k].name, rd_kafka_ConfigResource_name(resources[i])) == 0)
 				read_settings(&c->topics[k], resources[i]);
@@ -279,19 +283,21 @@ static void read_described(struct check *c, rd_kafka_event_t *event)
 /* Asks for the settings of the topics that are not described yet. False when there was no answer. */
 static bool describe_once(struct check *c)
 {
-	rd_kafka_ConfigResource_t *resources[TOPICS];
+	rd_kafka_ConfigResource_t **resources = wb_xcalloc(c->count, sizeof(rd_kafka_ConfigResource_t *));
 	rd_kafka_AdminOptions_t *options;
 	rd_kafka_queue_t *queue;
 	rd_kafka_event_t *event;
 	size_t count = 0;
 	bool answered;
 
-	for (int i = 0; i < TOPICS; i++) {
+	for (size_t i = 0; i < c->count; i++) {
 		if (c->topics[i].wanted && !c->topics[i].described)
 			resources[count++] = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, c->topics[i].name);
 	}
-	if (count == 0)
+	if (count == 0) {
+		free(resources);
 		return false;
+	}
 	options = admin_options(c, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, DESCRIBE_MS);
 	queue = rd_kafka_queue_new(c->rk);
 	rd_kafka_DescribeConfigs(c->rk, resources, count, options, queue);
@@ -304,6 +310,7 @@ static bool describe_once(struct check *c)
 	rd_kafka_queue_destroy(queue);
 	rd_kafka_AdminOptions_destroy(options);
 	rd_kafka_ConfigResource_destroy_array(resources, count);
+	free(resources);
 	return answered;
 }
 
@@ -327,15 +334,20 @@ static enum wb_err judge_bytes(struct check *c, const struct topic *t, int64_t a
 		t->name, t->key, (long long)t->max_message_bytes, (long long)at_least, what);
 }
 
-static enum wb_err judge_letters(struct check *c, const struct topic *letters, const struct topic *writes)
+/* Whatever is read as a write has to fit as a letter. */
+static enum wb_err judge_letters(struct check *c, const struct topic *letters)
 {
-	if (writes->described && letters->max_message_bytes >= 0 &&
-		letters->max_message_bytes <= writes->max_message_bytes)
-		return wb_error_set(c->e, WB_EINVAL,
-			"topic %s (%s) has max.message.bytes=%lld; it needs more than the %lld of topic %s, "
-			"so that a dead letter and its headers fit",
-			letters->name, letters->key, (long long)letters->max_message_bytes,
-			(long long)writes->max_message_bytes, writes->name);
+	for (size_t i = 0; i < c->count && letters->max_message_bytes >= 0; i++) {
+		const struct topic *writes = &c->topics[i];
+
+		if (writes->use == WB_TOPIC_WRITES && writes->described &&
+			letters->max_message_bytes <= writes->max_message_bytes)
+			return wb_error_set(c->e, WB_EINVAL,
+				"topic %s (%s) has max.message.bytes=%lld; it needs more than the %lld of topic %s, "
+				"so that a dead letter and its headers fit",
+				letters->name, letters->key, (long long)letters->max_message_bytes,
+				(long long)writes->max_message_bytes, writes->name);
+	}
 	return judge_bytes(c, letters, WRITES_BYTES_MIN, "so that a document of 2 MiB and its headers fit");
 }
 
@@ -356,6 +368,19 @@ static enum wb_err judge_retention(struct check *c, const struct topic *results,
 		writes->name);
 }
 
+static enum wb_err judge_cleanup(struct check *c, const struct topic *t)
+{
+	if (!t->cleanup_policy[0] || strcmp(t->cleanup_policy, "delete") == 0)
+		return WB_OK;
+	if (t->use != WB_TOPIC_WRITES || !(c->uses & WB_TOPIC_READS))
+		return wb_error_set(c->e, WB_EINVAL,
+			"topic %s (%s) has cleanup.policy=%s; it needs delete, since compaction removes records",
+			t->name, t->key, t->cleanup_policy);
+	wb_log_warn(c->log, "the topic is compacted: of the writes with one key only the last is certain to be read",
+		WB_STR("topic", t->name), WB_STR("cleanup_policy", t->cleanup_policy));
+	return WB_OK;
+}
+
 static enum wb_err judge(struct check *c, const struct topic *t, const struct topic *writes)
 {
 	enum wb_err err;
@@ -364,10 +389,9 @@ static enum wb_err judge(struct check *c, const struct topic *t, const struct to
 		wb_log_warn(c->log, "topic exists, its settings could not be read", WB_STR("topic", t->name));
 		return WB_OK;
 	}
-	if (t->cleanup_policy[0] && strcmp(t->cleanup_policy, "delete") != 0)
-		return wb_error_set(c->e, WB_EINVAL,
-			"topic %s (%s) has cleanup.policy=%s; it needs delete, since compaction removes records",
-			t->name, t->key, t->cleanup_policy);
+	err = judge_cleanup(c, t);
+	if (err || t->more)
+		return err;
 	switch (t->use) {
 	case WB_TOPIC_WRITES:
 		return judge_bytes(c, t, WRITES_BYTES_MIN, "so that a document of 2 MiB and its headers fit");
@@ -375,9 +399,10 @@ static enum wb_err judge(struct check *c, const struct topic *t, const struct to
 		err = judge_bytes(c, t, RESULTS_BYTES_MIN, "so that a record of results fits");
 		return err ? err : judge_retention(c, t, writes);
 	case WB_TOPIC_DEAD_LETTERS:
+	case WB_TOPIC_READS:
 		break;
 	}
-	return judge_letters(c, t, writes);
+	return judge_letters(c, t);
 }
 
 static enum wb_err check(struct check *c, int64_t timeout_ms)
@@ -389,47 +414,75 @@ static enum wb_err check(struct check *c, int64_t timeout_ms)
 	if (err)
 		return err;
 	describe(c);
-	for (int i = 0; i < TOPICS && !err; i++) {
+	for (size_t i = 0; i < c->count && !err; i++) {
 		if (c->topics[i].wanted)
 			err = judge(c, &c->topics[i], &c->topics[0]);
 	}
 	return err;
 }
 
-enum wb_err wb_topics_check(const struct wb_kafka_options *options, unsigned uses, int64_t timeout_ms,
-	struct wb_log *log, struct wb_error *e)
+static void fill_topics(struct check *c, const char *key, const char *const *more)
 {
-	struct check c = {
-		.options = options,
+	const struct topic own[OWN_TOPICS] = {
+		{ .use = WB_TOPIC_WRITES,
+			.name = c->options->topic_writes,
+			.key = "topic.writes",
+			.settings = writes_settings,
+			.setting_count = WB_ARRAY_LEN(writes_settings) },
+		{ .use = WB_TOPIC_RESULTS,
+			.name = c->options->topic_results,
+			.key = "topic.results",
+			.settings = results_settings,
+			.setting_count = WB_ARRAY_LEN(results_settings) },
+		{ .use = WB_TOPIC_DEAD_LETTERS,
+			.name = c->options->topic_dead_letters,
+			.key = "topic.dead.letters",
+			.settings = letters_settings,
+			.setting_count = WB_ARRAY_LEN(letters_settings) },
+	};
+
+	for (size_t i = 0; i < c->count; i++) {
+		c->topics[i] = own[i < OWN_TOPICS ? i : 0];
+		c->topics[i].wanted = (c->uses & c->topics[i].use) != 0;
+		c->topics[i].max_message_bytes = c->topics[i].retention_ms = -1;
+		if (i < OWN_TOPICS)
+			continue;
+		c->topics[i].name = more[i - OWN_TOPICS];
+		c->topics[i].key = key;
+		c->topics[i].more = c->topics[i].wanted = true;
+	}
+}
+
+enum wb_err wb_topics_check_more(const struct wb_kafka_options *options, unsigned uses, const char *key,
+	const char *const *more, size_t count, int64_t timeout_ms, struct wb_log *log, struct wb_error *e)
+{
+	struct check c = { .options = options,
 		.context = { .log = log },
 		.log = log,
 		.e = e,
-		.topics = {
-			{ .use = WB_TOPIC_WRITES, .name = options->topic_writes, .key = "topic.writes",
-			  .settings = writes_settings, .setting_count = WB_ARRAY_LEN(writes_settings) },
-			{ .use = WB_TOPIC_RESULTS, .name = options->topic_results, .key = "topic.results",
-			  .settings = results_settings, .setting_count = WB_ARRAY_LEN(results_settings) },
-			{ .use = WB_TOPIC_DEAD_LETTERS, .name = options->topic_dead_letters,
-			  .key = "topic.dead.letters", .settings = letters_settings,
-			  .setting_count = WB_ARRAY_LEN(letters_settings) },
-		},
-	};
+		.count = OWN_TOPICS + count,
+		.uses = uses };
 	rd_kafka_conf_t *conf = wb_kafka_conf_new(options, NULL, "writebehind-topics", &c.context, e);
 	char text[ERROR_SIZE];
 	enum wb_err err;
 
 	if (!conf)
 		return WB_EINVAL;
-	for (int i = 0; i < TOPICS; i++) {
-		c.topics[i].wanted = (uses & c.topics[i].use) != 0;
-		c.topics[i].max_message_bytes = c.topics[i].retention_ms = -1;
-	}
 	c.rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof text);
 	if (!c.rk) {
 		rd_kafka_conf_destroy(conf);
 		return wb_error_set(e, WB_EINVAL, "Kafka: %s", text);
 	}
+	c.topics = wb_xcalloc(c.count, sizeof *c.topics);
+	fill_topics(&c, key, more);
 	err = check(&c, timeout_ms);
+	free(c.topics);
 	rd_kafka_destroy(c.rk);
 	return err;
+}
+
+enum wb_err wb_topics_check(const struct wb_kafka_options *options, unsigned uses, int64_t timeout_ms,
+	struct wb_log *log, struct wb_error *e)
+{
+	return wb_topics_check_more(options, uses, NULL, NULL, 0, timeout_ms, log, e);
 }
