@@ -48,7 +48,10 @@ static void finish(struct wb_engine *e, struct wb_write *write, bool known, bool
 		write->bulk_bytes = wb_bulk_operation_size(write);
 		write->unique_key_retried = write->waits_for_earlier = true;
 		wb_write_advance(write, WB_WRITE_WAITING);
-		wb_list_push(&e->conflicts, &write->link);
+		if (wb_engine_is_withdrawn(e, write))
+			wb_engine_hand_back(e, write);
+		else
+			wb_list_push(&e->conflicts, &write->link);
 		return;
 	}
 	if (write->failure)

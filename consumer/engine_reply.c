@@ -164,14 +164,24 @@ static void judge_operations(struct wb_engine *e, struct wb_batch *b, const stru
 	wb_engine_batch_done(e, b);
 }
 
-/* The writes stay together for the next try. */
+/* The writes stay together for the next try, but for those that may not be sent any more. */
 static void send_again(struct wb_engine *e, struct wb_batch *b)
 {
-	for (struct wb_link *link = b->writes.head; link; link = link->next) {
-		struct wb_write *write = wb_write_of(link);
+	struct wb_list all = b->writes;
+	struct wb_write *write;
 
+	b->writes = (struct wb_list){ 0 };
+	while ((write = wb_write_of(wb_list_pop(&all)))) {
 		wb_write_advance(write, WB_WRITE_WAITING);
 		write->failed_ms = e->now_ms;
+		if (wb_engine_is_withdrawn(e, write))
+			wb_engine_hand_back(e, write);
+		else
+			wb_list_push(&b->writes, &write->link);
+	}
+	if (!b->writes.head) {
+		wb_engine_batch_done(e, b);
+		return;
 	}
 	wb_engine_detach(e, &b->writes);
 	wb_list_push(&b->state->again, &b->link);
