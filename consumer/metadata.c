@@ -161,7 +161,7 @@ static bool is_missing(struct wb_metadata *m, struct wb_container *c)
 	wb_clock_rfc3339(c->problem_ms, since);
 	(void)snprintf(c->problem, sizeof c->problem,
 		"container %.100s of database %.100s does not exist since %s: create it, or correct the names; its "
-	        "writes %s",
+		"writes %s",
 		c->name, c->database, since, dead ? "become dead letters" : "wait"); /* cutting is meant */
 	atomic_store(&c->state, WB_CONTAINER_MISSING);
 	complain(m, c, "container does not exist");

@@ -82,7 +82,7 @@ static const struct wb_option cosmos_rows[] = {
 		.def = "wait",
 		.choices = "wait|dead-letter",
 		.help = "what becomes of writes to a container that does not exist: wait until it does, or dead "
-	                "letters" },
+			"letters" },
 };
 
 static const struct wb_option consumer_rows[] = {

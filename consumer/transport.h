@@ -32,10 +32,10 @@ struct wb_request {
 	const char *path;               /* "/dbs/D/colls/C/docs", URL-encoded */
 	const char *type;               /* "docs", for the signature */
 	struct wb_slice link;           /* "dbs/D/colls/C", decoded */
-	const char *const *headers;     /* "name: value" lines, NULL ends the list; NULL: none. A body is application/json
+	const char *const *headers; /* "name: value" lines, NULL ends the list; NULL: none. A body is application/json
 					 * unless they say otherwise */
-	struct wb_slice body;           /* must stay until the reply */
-	const char *endpoint;           /* NULL: where the account is writable now */
+	struct wb_slice body; /* must stay until the reply */
+	const char *endpoint; /* NULL: where the account is writable now */
 };
 
 typedef void (*wb_reply_fn)(void *arg, const struct wb_reply *reply);
