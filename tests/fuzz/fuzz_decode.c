@@ -1,11 +1,14 @@
-/* Records of the writes topic: whatever headers and value they have, decoding gives a reason with a sentence, or a write
- * whose document lies in the value, whose id is one that Cosmos DB takes, and whose canonical key, read again, is the
- * same text and the same effective key.
+/* Records of the writes topic: whatever key, headers and value they have, decoding gives a reason with a sentence, or a
+ * write whose document lies in the value, whose id is one that Cosmos DB takes, whose canonical key, read again, is the same
+ * text and the same effective key, whose condition is one that the service heeds, and which goes into a bulk as one JSON
+ * object of the size that was announced.
  *
- * Input: one byte that says which headers there are, then for each its length and bytes, then the value. */
+ * Input: two bytes that say which headers there are and what else holds, then for each header its length and bytes, then
+ * the value. */
 #include "consumer/decode.h"
 
 #include "common/cosmos/document.h"
+#include "consumer/bulk.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +16,11 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const char *const names[] = { WB_HEADER_OP, WB_HEADER_ID, WB_HEADER_PARTITION_KEY, WB_HEADER_CONTAINER,
-	WB_HEADER_JOB, WB_HEADER_SEQ, WB_HEADER_DATABASE };
+	WB_HEADER_JOB, WB_HEADER_SEQ, WB_HEADER_DATABASE, WB_HEADER_IF_MATCH, WB_HEADER_IF_NONE_MATCH,
+	WB_HEADER_REPLAY_OF };
+
+/* Bits of the input above those of the headers. */
+enum { TWO_PATHS = 1 << 10, PATH_ID = 1 << 11, TOMBSTONES = 1 << 12, NO_VALUE = 1 << 13, VALUE_IS_KEY = 1 << 14 };
 
 static void must(bool good, const char *what)
 {
@@ -23,12 +30,11 @@ static void must(bool good, const char *what)
 	abort();
 }
 
-/* Bit 7 of flags: a second path, so that keys have two components. */
-static void definition_init(struct wb_pk_definition *d, uint8_t flags)
+static void definition_init(struct wb_pk_definition *d, unsigned flags)
 {
 	*d = (struct wb_pk_definition){ .kind = WB_PK_HASH_V2 };
-	must(wb_json_paths_add(&d->paths, wb_slice_cstr("/pk"), NULL) == WB_OK, "no path");
-	if (flags & 0x80)
+	must(wb_json_paths_add(&d->paths, wb_slice_cstr(flags & PATH_ID ? "/id" : "/pk"), NULL) == WB_OK, "no path");
+	if (flags & TWO_PATHS)
 		must(wb_json_paths_add(&d->paths, wb_slice_cstr("/a/b"), NULL) == WB_OK, "no second path");
 }
 
@@ -50,28 +56,59 @@ static void check_key(const struct wb_write *w, const struct wb_pk_definition *d
 	wb_buf_release(&text);
 }
 
+static void check_conditions(const struct wb_write *w)
+{
+	must(!w->if_match.data || !w->if_none_match.data, "two conditions");
+	must(!w->if_match.data || w->op != WB_OP_CREATE, "a create with an etag");
+	must(!w->if_none_match.data || w->op == WB_OP_UPSERT ||
+			(w->op == WB_OP_CREATE && wb_slice_eq_cstr(w->if_none_match, "*")),
+		"a condition that the service ignores");
+}
+
+static void check_bulk(const struct wb_write *w)
+{
+	struct wb_json_value whole;
+	struct wb_json_error where;
+	struct wb_buf body;
+
+	wb_buf_init(&body, 1 << 20);
+	wb_bulk_begin(&body);
+	wb_bulk_append(&body, w);
+	wb_bulk_end(&body);
+	must(wb_buf_status(&body) == WB_OK && body.len <= wb_bulk_operation_size(w), "larger than announced");
+	must(wb_json_scan_value(wb_buf_slice(&body), &whole, &where) == WB_JSON_OK, "a bulk that is no JSON");
+	wb_buf_release(&body);
+}
+
 static void check_write(
 	const struct wb_write *w, struct wb_slice value, const struct wb_pk_definition *d, const struct wb_epk *epk)
 {
+	struct wb_slice document = w->document;
+
 	must(wb_document_id_check(w->id, NULL) == WB_REASON_NONE, "an id that Cosmos DB refuses");
+	must(wb_slice_eq(w->epk, wb_slice((const char *)epk->bytes, epk->len)), "another effective key");
 	check_key(w, d, epk);
+	check_conditions(w);
+	check_bulk(w);
 	if (w->op == WB_OP_DELETE) {
-		must(!w->document.data, "a delete with a document");
+		must(!document.data, "a delete with a document");
 		return;
 	}
-	must(w->document.data >= value.data && w->document.data + w->document.len <= value.data + value.len,
+	must(document.data >= value.data && document.data + document.len <= value.data + value.len,
 		"a document outside the value");
-	must(w->document.data[0] == '{' && w->document.data[w->document.len - 1] == '}', "no object");
+	must((document.data[0] == '{' && document.data[document.len - 1] == '}') ||
+			(w->op == WB_OP_PATCH && document.data[0] == '[' && document.data[document.len - 1] == ']'),
+		"no object");
 }
 
-static size_t read_headers(const uint8_t **at, const uint8_t *end, uint8_t flags, struct wb_header *ret)
+static size_t read_headers(const uint8_t **at, const uint8_t *end, unsigned flags, struct wb_header *ret)
 {
 	size_t count = 0;
 
 	for (size_t i = 0; i < WB_ARRAY_LEN(names); i++) {
 		size_t len;
 
-		if (!(flags & 1 << i) || *at == end)
+		if (!(flags & 1U << i) || *at == end)
 			continue;
 		len = *(*at)++;
 		if (len > (size_t)(end - *at))
@@ -88,11 +125,12 @@ static size_t read_headers(const uint8_t **at, const uint8_t *end, uint8_t flags
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const struct wb_slice allowed[] = { WB_SLICE_LIT("c"), WB_SLICE_LIT("d") };
-	const struct wb_decode_settings settings = { WB_SLICE_LIT("db"), WB_SLICE_LIT("c"), allowed, 2, 4096 };
+	unsigned flags = size < 2 ? 0 : data[0] | (unsigned)data[1] << 8;
+	const struct wb_decode_settings settings = { WB_SLICE_LIT("db"), WB_SLICE_LIT("c"), allowed, 2, 4096,
+		.tombstones = flags & TOMBSTONES };
 	struct wb_header headers[WB_ARRAY_LEN(names)];
 	struct wb_write *w = wb_write_new();
-	const uint8_t *at = data, *end = data + size;
-	uint8_t flags = at < end ? *at++ : 0;
+	const uint8_t *at = size < 2 ? data : data + 2, *end = data + size;
 	size_t count = read_headers(&at, end, flags, headers);
 	struct wb_pk_definition definition;
 	struct wb_decode_target target;
@@ -104,7 +142,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	definition_init(&definition, flags);
 	wb_buf_init(&scratch, WB_DECODE_SCRATCH_BYTES);
-	w->value = wb_slice((const char *)at, (size_t)(end - at));
+	if (!(flags & NO_VALUE))
+		w->value = wb_slice((const char *)at, (size_t)(end - at));
+	if (flags & VALUE_IS_KEY)
+		w->key = wb_slice((const char *)at, (size_t)(end - at));
 	reason = wb_decode_target(&settings, headers, count, w, &meta, &target, &why);
 	if (!reason)
 		reason = wb_decode_document(&settings, &meta, &definition, &scratch, w, &epk, &why);
