@@ -105,10 +105,11 @@ $(OUT)/bin/$(1): $(call obj,$(BIN_$(1))) $(OUT)/lib/$(patsubst %/,%,$(dir $(BIN_
 endef
 $(foreach p,$(PROGRAMS) report-handler,$(eval $(call program_link,$(p))))
 
-# A unit test links the archive of the folder that it mirrors, and common.
+# A unit test links the archive of the folder that it mirrors, and common; test_X also what stands beside it as X_*.c.
 .SECONDEXPANSION:
+unit_helpers = $(call obj,$(wildcard tests/unit/$(dir $(1))$(patsubst test_%,%,$(notdir $(1)))_*.c))
 unit_archive = $(foreach d,$(PROGRAM_DIRS),$(if $(filter $(d)/%,$(1)),$(OUT)/lib/$(d).a))
-$(UNIT_BINS): $(OUT)/unit/%: $(OUT)/obj/tests/unit/%.o $$(call unit_archive,$$*) $(COMMON_LIB) $(call obj,$(SHIM))
+$(UNIT_BINS): $(OUT)/unit/%: $(OUT)/obj/tests/unit/%.o $$(call unit_helpers,$$*) $$(call unit_archive,$$*) $(COMMON_LIB) $(call obj,$(SHIM))
 	@mkdir -p $(@D)
 	$(call say,LINK)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
