@@ -334,7 +334,8 @@ static void a_refused_create_is_compared_with_what_is_stored(void **state)
 	while (w->flying_count > 0) {
 		bool is_same = only_in_flight(w) == same;
 
-		answer_item(w, "\"e\"", is_same ? "{\"v\":1,\"id\":\"a\",\"_ts\":5}" : "{\"v\":2,\"id\":\"b\",\"_ts\":5}");
+		answer_item(
+			w, "\"e\"", is_same ? "{\"v\":1,\"id\":\"a\",\"_ts\":5}" : "{\"v\":2,\"id\":\"b\",\"_ts\":5}");
 	}
 	is(same, WB_WRITTEN, WB_REASON_NONE);
 	is(other, WB_DEAD, WB_REASON_CONFLICT);

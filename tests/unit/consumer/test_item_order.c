@@ -147,7 +147,8 @@ static void nothing_but_a_plain_upsert_of_the_same_assignment_is_replaced_or_rep
 			case 1:
 			case 2:
 			case 3:
-				w[which].op = (enum wb_op[]){ WB_OP_CREATE, WB_OP_REPLACE, WB_OP_DELETE, WB_OP_PATCH }[what];
+				w[which].op = (enum wb_op[]){ WB_OP_CREATE, WB_OP_REPLACE, WB_OP_DELETE,
+					WB_OP_PATCH }[what];
 				break;
 			case 4:
 				w[which].if_match = wb_slice_cstr("etag");

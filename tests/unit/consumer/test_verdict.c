@@ -131,8 +131,8 @@ static void every_row_for_an_operation_of_a_reply(void **state)
 		struct wb_reply_status r = reply(operation_rows[i].status, operation_rows[i].substatus);
 
 		for (int op = 0; op < OP_COUNT; op++)
-			expect(wb_op_text((enum wb_op)op), r.status, r.substatus,
-				operation((enum wb_op)op, &r), operation_rows[i].want);
+			expect(wb_op_text((enum wb_op)op), r.status, r.substatus, operation((enum wb_op)op, &r),
+				operation_rows[i].want);
 	}
 }
 
@@ -271,8 +271,7 @@ static void every_row_for_a_whole_request(void **state)
 		for (unsigned n = WB_VERDICT_SPLIT_AFTER; n < 1000000; n = n * 7 + 1) {
 			expect("several again", r.status, r.substatus, request(&r, 100, n),
 				request_rows[i].several_again);
-			expect("alone again", r.status, r.substatus, request(&r, 1, n),
-				request_rows[i].alone_again);
+			expect("alone again", r.status, r.substatus, request(&r, 1, n), request_rows[i].alone_again);
 		}
 	}
 }
@@ -284,12 +283,11 @@ static void a_point_write_is_judged_as_a_request_of_one(void **state)
 	for (size_t i = 0; i < WB_ARRAY_LEN(request_rows); i++) {
 		struct wb_reply_status r = reply(request_rows[i].status, request_rows[i].substatus);
 
-		if ((r.status >= 200 && r.status < 300) || r.status == 404 || r.status == 449 ||
-			r.status == 409 || r.status == 412) /* by operation, above */
+		if ((r.status >= 200 && r.status < 300) || r.status == 404 || r.status == 449 || r.status == 409 ||
+			r.status == 412) /* by operation, above */
 			continue;
 		for (int op = 0; op < OP_COUNT; op++) {
-			expect("point", r.status, r.substatus, point((enum wb_op)op, &r, 0),
-				request_rows[i].alone);
+			expect("point", r.status, r.substatus, point((enum wb_op)op, &r, 0), request_rows[i].alone);
 			expect("point again", r.status, r.substatus, point((enum wb_op)op, &r, 50),
 				request_rows[i].alone_again);
 		}
@@ -303,8 +301,7 @@ static void a_point_write_that_was_answered_for_its_item(void **state)
 	(void)state;
 	expect("point", 201, 0, point(WB_OP_UPSERT, &created, 0), (struct want)DONE);
 	expect("point", 204, 0, point(WB_OP_DELETE, &gone, 7), (struct want)DONE);
-	expect("point", 449, 0, point(WB_OP_UPSERT, &conflict, 0),
-		(struct want)COUNTED(RETRY, SERVER_ERROR));
+	expect("point", 449, 0, point(WB_OP_UPSERT, &conflict, 0), (struct want)COUNTED(RETRY, SERVER_ERROR));
 }
 
 /* Promise 5: whatever lasts, no whole request of several operations is ever dead, nor what an outage is made of. */
