@@ -173,7 +173,11 @@ static bool prepare(const struct wb_bulk_operation *op, const struct wb_bulk_run
 {
 	struct wb_slice text;
 
-	*ret = (struct wb_document_request){ .operation = op->operation, .stated = key, .only = run->range };
+	*ret = (struct wb_document_request){ .operation = op->operation,
+		.stated = key,
+		.only = run->range,
+		.journal = run->journal,
+		.client = run->client };
 	ret->found = op->found.raw.data ? &op->found : NULL;
 	if (wb_document_scratch_clear(run->scratch) || wb_json_string_decode(op->key, run->scratch, &text) ||
 		wb_pk_parse(text, 0, run->scratch, key, &result->why))

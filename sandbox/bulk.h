@@ -46,6 +46,8 @@ struct wb_bulk_run {
 	struct wb_faults *faults;               /* NULL: none apply */
 	const struct wb_fault_target *targets;  /* when faults is set */
 	struct wb_buf *scratch;
+	struct wb_journal *journal;             /* NULL: off */
+	struct wb_slice client;                 /* for the journal */
 };
 
 /* Applies all operations and appends the reply's array to body. Returns the status of the reply; *ret_charge is the

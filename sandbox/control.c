@@ -3,6 +3,7 @@
 #include "common/base/mem.h"
 #include "common/base/thread.h"
 #include "sandbox/feed.h"
+#include "sandbox/journal_route.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -213,6 +214,9 @@ void wb_control_route(struct wb_exchange *x, const struct wb_control *control)
 		bulk_switch_route(x);
 	else if (wb_slice_eq_cstr(what, "throughput"))
 		throughput_route(x);
+	else if (wb_slice_eq_cstr(what, "journal"))
+		wb_journal_route(x);
 	else
-		wb_exchange_error(x, 404, 0, -1, "/_sandbox has stats, faults, documents, bulk and throughput.");
+		wb_exchange_error(
+			x, 404, 0, -1, "/_sandbox has stats, faults, documents, journal, bulk and throughput.");
 }

@@ -122,6 +122,25 @@ static void set_etag(struct wb_document_result *ret, const struct wb_item *item)
 	wb_etag_text(item->version, item->written_s, ret->etag);
 }
 
+/* The range's lock is held: the journal's order is that of effect. item: NULL when it is gone. */
+static void write_journal(const struct wb_container *c, const struct wb_document_request *q,
+	const struct wb_item_key *key, const struct wb_item *item, struct wb_document_now now,
+	const struct wb_document_result *result)
+{
+	const struct wb_journal_entry entry = { .operation = q->operation,
+		.status = result->status,
+		.database = wb_slice_cstr(c->database_name),
+		.container = wb_slice_cstr(c->name),
+		.id = key->id,
+		.pk = key->pk,
+		.etag = wb_slice_cstr(item ? result->etag : NULL),
+		.client = q->client,
+		.document = item ? wb_item_body(item) : wb_slice(NULL, 0),
+		.at_ms = now.wall_ms };
+
+	wb_journal_append(q->journal, &entry);
+}
+
 static void write_item(struct wb_container *c, struct wb_range *range, const struct wb_document_request *q,
 	const struct wb_item_key *key, const struct wb_item *before, struct wb_document_now now, struct wb_buf *body,
 	struct wb_document_result *ret)
@@ -134,6 +153,8 @@ static void write_item(struct wb_container *c, struct wb_range *range, const str
 	}
 	ret->status = before && q->operation != WB_OPERATION_CREATE ? 200 : 201;
 	set_etag(ret, item);
+	if (q->journal)
+		write_journal(c, q, key, item, now, ret);
 	if (body)
 		wb_document_render(c, item, body);
 }
@@ -160,6 +181,8 @@ static void apply_locked(struct wb_container *c, struct wb_range *range, const s
 	} else {
 		ret->status = 204;
 		(void)wb_store_remove(&range->store, key); /* it was found under the same lock */
+		if (q->journal)
+			write_journal(c, q, key, NULL, now, ret);
 	}
 	ret->charge = wb_request_units_charge(q->operation, ret->status, bytes);
 }

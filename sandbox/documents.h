@@ -10,6 +10,7 @@
 #include "common/base/buf.h"
 #include "common/cosmos/document.h"
 #include "sandbox/container.h"
+#include "sandbox/journal.h"
 
 #include <stdbool.h>
 
@@ -23,6 +24,7 @@
 struct wb_document_now {
 	uint32_t wall_s;
 	int64_t mono_ms;
+	int64_t wall_ms; /* for the journal */
 };
 
 /* One operation. For create, upsert and replace `found` is what the scanner found in the body; for the others NULL. */
@@ -33,6 +35,8 @@ struct wb_document_request {
 	const struct wb_json_document *found;
 	struct wb_slice if_match, if_none_match; /* {NULL, 0}: no condition */
 	const struct wb_range *only;      /* of a bulk request: its key must fall into it; else NULL */
+	struct wb_journal *journal;       /* hears of the write when it took effect; NULL when it is off */
+	struct wb_slice client;           /* who asks, for the journal; {NULL, 0} when unknown */
 };
 
 struct wb_document_result {

@@ -130,7 +130,9 @@ static void handle(void *arg, void **scratch, const struct wb_web_request *reque
 	if (!*scratch)
 		*scratch = wb_exchange_scratch_new();
 	x.scratch = *scratch;
-	x.now = (struct wb_document_now){ .wall_s = (uint32_t)(wall_ms / 1000), .mono_ms = wb_clock_mono_ms() };
+	x.now = (struct wb_document_now){
+		.wall_s = (uint32_t)(wall_ms / 1000), .mono_ms = wb_clock_mono_ms(), .wall_ms = wall_ms
+	};
 	if (!wb_exchange_open(&x))
 		return;
 	if (segment_is(&x, 0, "_sandbox"))
@@ -154,6 +156,7 @@ static enum wb_err prepare(
 	state->budget.max_bytes = settings->store_max_bytes;
 	state->catalog = wb_catalog_new(settings->ranges, &state->budget);
 	state->faults = wb_faults_new((uint64_t)wb_clock_mono_us());
+	state->journal = wb_journal_new(WB_JOURNAL_BYTES_MAX);
 	atomic_store(&state->range_limit, settings->range_limit);
 	atomic_store(&state->bulk_enabled, true);
 	emulator->control = (struct wb_control){ settings->more_stats, settings->more_stats_arg };
@@ -232,6 +235,7 @@ void wb_emulator_free(struct wb_emulator **emulator)
 	wb_web_server_free(&e->server);
 	wb_catalog_free(&e->state.catalog);
 	wb_faults_free(&e->state.faults);
+	wb_journal_free(&e->state.journal);
 	wb_cosmos_key_wipe(&e->key);
 	free(e);
 	*emulator = NULL;

@@ -19,6 +19,7 @@
 struct wb_emulator_state {
 	struct wb_catalog *catalog;
 	struct wb_faults *faults;
+	struct wb_journal *journal;
 	_Atomic int64_t range_limit;  /* request units per second and range, 0: none */
 	_Atomic bool bulk_enabled;
 	struct wb_store_budget budget;
@@ -57,6 +58,9 @@ bool wb_exchange_is(const struct wb_exchange *x, const char *method);
 struct wb_slice wb_exchange_header(const struct wb_exchange *x, const char *name);
 /* Whether a header says "true" (of any case). */
 bool wb_exchange_flag(const struct wb_exchange *x, const char *name);
+
+/* The journal when it is on, else NULL. */
+struct wb_journal *wb_exchange_journal(const struct wb_exchange *x);
 
 /* Starts a JSON reply: status and the headers that every reply of the service has; the body is emptied. */
 void wb_exchange_begin(struct wb_exchange *x, unsigned status, double charge);
