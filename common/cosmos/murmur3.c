@@ -61,3 +61,36 @@ void wb_murmur3_x64_128(const void *data, size_t len, uint32_t seed, uint64_t re
 	ret[0] = h1;
 	ret[1] = h2 + h1;
 }
+
+static uint32_t load32(const unsigned char *p)
+{
+	return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
+
+static uint32_t rotl32(uint32_t x, int bits)
+{
+	return x << bits | x >> (32 - bits);
+}
+
+static uint32_t mix32(uint32_t k)
+{
+	return rotl32(k * 0xcc9e2d51u, 15) * 0x1b873593u;
+}
+
+uint32_t wb_murmur3_x86_32(const void *data, size_t len, uint32_t seed)
+{
+	const unsigned char *p = data;
+	unsigned char tail[4] = { 0 };
+	uint32_t h = seed;
+	size_t left = len;
+
+	for (; left >= 4; left -= 4, p += 4)
+		h = rotl32(h ^ mix32(load32(p)), 13) * 5 + 0xe6546b64u;
+	for (size_t i = 0; i < left; i++)
+		tail[i] = p[i];
+	h ^= mix32(load32(tail));
+	h ^= (uint32_t)len;
+	h = (h ^ h >> 16) * 0x85ebca6bu;
+	h = (h ^ h >> 13) * 0xc2b2ae35u;
+	return h ^ h >> 16;
+}

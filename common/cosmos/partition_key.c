@@ -9,6 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define V1_STRING_UNITS_MAX 100 /* version 1 looks at no more of a string */
+#define V1_NUMBER_MAX       10
+#define V1_COMPONENT_MAX    (V1_STRING_UNITS_MAX + 2)
+
+_Static_assert(V1_NUMBER_MAX + V1_COMPONENT_MAX <= WB_EPK_SIZE_MAX && 16 * WB_JSON_PATHS_MAX <= WB_EPK_SIZE_MAX,
+	"every key has room");
 _Static_assert(WB_PK_STRING_MAX <= WB_COSMOS_TEXT_MAX, "a partition key's text can be decoded");
 
 static enum wb_reason refuse(struct wb_error *why, const char *what)
@@ -212,57 +218,167 @@ void wb_pk_text(const struct wb_pk *pk, struct wb_buf *ret)
 }
 
 /* Type bytes: undefined 00, null 01, false 02, true 03, number 05, string 08 (SDKs' PartitionKeyComponentType). */
-static size_t encode_component(const struct wb_pk_component *c, unsigned char *ret)
+enum { TYPE_UNDEFINED, TYPE_NULL, TYPE_FALSE, TYPE_TRUE, TYPE_NUMBER = 5, TYPE_STRING = 8 };
+
+static unsigned char type_byte(enum wb_pk_type type)
+{
+	static const unsigned char bytes[] = {
+		[WB_PK_UNDEFINED] = TYPE_UNDEFINED,
+		[WB_PK_NULL] = TYPE_NULL,
+		[WB_PK_FALSE] = TYPE_FALSE,
+		[WB_PK_TRUE] = TYPE_TRUE,
+		[WB_PK_NUMBER] = TYPE_NUMBER,
+		[WB_PK_STRING] = TYPE_STRING,
+	};
+
+	return bytes[type];
+}
+
+/* A component as it is hashed; strings end with a byte of their own, FF or, in version 1, 00. */
+static size_t encode_component(const struct wb_pk_component *c, unsigned char string_end, unsigned char *ret)
 {
 	uint64_t bits;
 
-	switch (c->type) {
-	case WB_PK_UNDEFINED:
-		ret[0] = 0x00;
-		return 1;
-	case WB_PK_NULL:
-		ret[0] = 0x01;
-		return 1;
-	case WB_PK_FALSE:
-		ret[0] = 0x02;
-		return 1;
-	case WB_PK_TRUE:
-		ret[0] = 0x03;
-		return 1;
-	case WB_PK_NUMBER:
-		ret[0] = 0x05;
+	ret[0] = type_byte(c->type);
+	if (c->type == WB_PK_NUMBER) {
 		memcpy(&bits, &c->number, sizeof bits);
 		for (int i = 0; i < 8; i++)
 			ret[1 + i] = (unsigned char)(bits >> (8 * i));
 		return 9;
-	case WB_PK_STRING:
-		break;
 	}
+	if (c->type != WB_PK_STRING)
+		return 1;
 	assert(c->string.len <= WB_PK_STRING_MAX);
-	ret[0] = 0x08;
 	if (c->string.len)
 		memcpy(ret + 1, c->string.data, c->string.len);
-	ret[1 + c->string.len] = 0xff;
+	ret[1 + c->string.len] = string_end;
 	return c->string.len + 2;
+}
+
+static void append_v2(const unsigned char *bytes, size_t len, struct wb_epk *epk)
+{
+	uint8_t *to = epk->bytes + epk->len;
+	uint64_t h[2];
+
+	wb_murmur3_x64_128(bytes, len, 0, h);
+	for (int i = 0; i < 8; i++) {
+		to[i] = (uint8_t)(h[1] >> (56 - 8 * i));
+		to[8 + i] = (uint8_t)(h[0] >> (56 - 8 * i));
+	}
+	/* The top two bits are cleared, so that "FF" is above every key. */
+	to[0] &= 0x3f;
+	epk->len += 16;
+}
+
+/* A number whose bytes sort as numbers do: eight bits, then groups of seven, each followed by whether more come
+ * (NumberPartitionKeyComponent of the SDKs). */
+static void append_sortable_number(double number, struct wb_epk *epk)
+{
+	uint64_t bits;
+
+	memcpy(&bits, &number, sizeof bits);
+	bits = bits >> 63 ? ~bits + 1 : bits ^ UINT64_C(1) << 63;
+	epk->bytes[epk->len++] = TYPE_NUMBER;
+	epk->bytes[epk->len++] = (uint8_t)(bits >> 56);
+	bits <<= 8;
+	do {
+		uint8_t group = (uint8_t)(bits >> 56) & 0xfe;
+
+		bits <<= 7;
+		epk->bytes[epk->len++] = group | (bits != 0);
+	} while (bits);
+}
+
+/* Java and .NET count bytes here, JavaScript characters: the service is the former's. */
+static void append_sortable_string(struct wb_slice s, struct wb_epk *epk)
+{
+	bool whole = s.len <= V1_STRING_UNITS_MAX;
+	size_t len = whole ? s.len : V1_STRING_UNITS_MAX + 1;
+
+	epk->bytes[epk->len++] = TYPE_STRING;
+	for (size_t i = 0; i < len; i++) {
+		uint8_t c = (uint8_t)s.data[i];
+
+		epk->bytes[epk->len++] = c == 0xff ? c : c + 1;
+	}
+	if (whole)
+		epk->bytes[epk->len++] = 0;
+}
+
+/* The first 100 UTF-16 units. A pair that would be cut leaves its first half, which becomes U+FFFD in UTF-8, as in
+ * .NET; buf has room for 3 bytes a unit. */
+static struct wb_slice first_units(struct wb_slice s, char *buf)
+{
+	static const char replacement[] = "\xef\xbf\xbd";
+	size_t at = 0, units = 0;
+
+	while (at < s.len && units < V1_STRING_UNITS_MAX) {
+		size_t len = wb_utf8_char_len(s.data + at, s.len - at);
+
+		assert(len > 0);
+		if (len == 4 && units + 1 == V1_STRING_UNITS_MAX) {
+			memcpy(buf, s.data, at);
+			memcpy(buf + at, replacement, sizeof replacement - 1);
+			return wb_slice(buf, at + sizeof replacement - 1);
+		}
+		units += len == 4 ? 2 : 1;
+		at += len;
+	}
+	return wb_slice(s.data, at);
+}
+
+static void append_sortable(const struct wb_pk_component *c, struct wb_epk *epk)
+{
+	if (c->type == WB_PK_STRING)
+		append_sortable_string(c->string, epk);
+	else if (c->type == WB_PK_NUMBER)
+		append_sortable_number(c->number, epk);
+	else
+		epk->bytes[epk->len++] = type_byte(c->type);
+}
+
+static void hash_v1(const struct wb_pk *pk, struct wb_epk *epk)
+{
+	unsigned char bytes[WB_JSON_PATHS_MAX * (3 * V1_STRING_UNITS_MAX + 2)];
+	char cut[WB_JSON_PATHS_MAX][3 * V1_STRING_UNITS_MAX];
+	struct wb_pk short_pk = *pk;
+	size_t len = 0;
+
+	for (unsigned i = 0; i < pk->count; i++) {
+		struct wb_pk_component *c = &short_pk.component[i];
+
+		if (c->type == WB_PK_STRING)
+			c->string = first_units(c->string, cut[i]);
+		len += encode_component(c, 0x00, bytes + len);
+	}
+	append_sortable_number(wb_murmur3_x86_32(bytes, len, 0), epk);
+	for (unsigned i = 0; i < pk->count && epk->len + V1_COMPONENT_MAX <= WB_EPK_SIZE_MAX; i++)
+		append_sortable(&short_pk.component[i], epk);
 }
 
 void wb_pk_hash(enum wb_pk_kind kind, const struct wb_pk *pk, struct wb_epk *ret)
 {
 	unsigned char bytes[WB_JSON_PATHS_MAX * (WB_PK_STRING_MAX + 2)];
 	size_t len = 0;
-	uint64_t h[2];
 
-	assert(kind == WB_PK_HASH_V2);
-	for (unsigned i = 0; i < pk->count; i++)
-		len += encode_component(&pk->component[i], bytes + len);
-	wb_murmur3_x64_128(bytes, len, 0, h);
-	for (int i = 0; i < 8; i++) {
-		ret->bytes[i] = (uint8_t)(h[1] >> (56 - 8 * i));
-		ret->bytes[8 + i] = (uint8_t)(h[0] >> (56 - 8 * i));
+	assert(pk->count > 0 && pk->count <= WB_JSON_PATHS_MAX);
+	ret->len = 0;
+	switch (kind) {
+	case WB_PK_HASH_V1:
+		hash_v1(pk, ret);
+		return;
+	case WB_PK_MULTI_HASH:
+		for (unsigned i = 0; i < pk->count; i++) {
+			len = encode_component(&pk->component[i], 0xff, bytes);
+			append_v2(bytes, len, ret);
+		}
+		return;
+	case WB_PK_HASH_V2:
+		for (unsigned i = 0; i < pk->count; i++)
+			len += encode_component(&pk->component[i], 0xff, bytes + len);
+		append_v2(bytes, len, ret);
+		return;
 	}
-	/* The top two bits are cleared, so that "FF" is above every key. */
-	ret->bytes[0] &= 0x3f;
-	ret->len = 16;
 }
 
 int wb_epk_compare(const struct wb_epk *a, const struct wb_epk *b)

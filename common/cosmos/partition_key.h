@@ -1,8 +1,10 @@
 /* Cosmos DB partition keys: from a document's values to the canonical text and the effective partition key.
  *
  * Hash version 2 ("V2"): every component is encoded, strings whole, the concatenation hashed by MurmurHash3 x64 128,
- * the two top bits cleared. Vectors of Microsoft's SDKs are the tests. Canonical means that 1.0 and 1 are one key;
- * -0 and 0 hash differently, as in the SDKs. Pure, thread-safe.
+ * the two top bits cleared. MultiHash (hierarchical keys): V2 of each component, one after the other. Version 1: the
+ * 32-bit hash of the component, strings cut at 100 UTF-16 units, then the component itself, in bytes that sort. Vectors of
+ * Microsoft's SDKs are the tests. Canonical means that 1.0 and 1 are one key; -0 and 0 hash differently, as in the SDKs.
+ * Pure, thread-safe.
  */
 #ifndef WB_COMMON_COSMOS_PARTITION_KEY_H
 #define WB_COMMON_COSMOS_PARTITION_KEY_H
@@ -15,9 +17,10 @@
 #include <stdint.h>
 
 #define WB_PK_STRING_MAX 2048 /* bytes of a partition key value */
-#define WB_EPK_SIZE_MAX  128   /* bytes; V2 has 16 */
+#define WB_EPK_SIZE_MAX  128   /* bytes; V2 has 16, MultiHash 16 per component, V1 up to 112 */
 
-enum wb_pk_kind { WB_PK_HASH_V2 }; /* V1 and MultiHash join here */
+/* As definitions say: kind "Hash" with version 2, or with version 1 or none; kind "MultiHash" (always version 2). */
+enum wb_pk_kind { WB_PK_HASH_V2, WB_PK_HASH_V1, WB_PK_MULTI_HASH };
 
 /* How a container's documents are partitioned. */
 struct wb_pk_definition {
@@ -55,12 +58,13 @@ enum wb_reason wb_pk_parse(struct wb_slice text, unsigned expected, struct wb_bu
 /* Appends the canonical text: ["a"], [5], [null], [{}]; characters above U+007E escaped as \uXXXX, as the
  * x-ms-documentdb-partitionkey header needs them. Numbers in the shortest form that reads back equal. */
 void wb_pk_text(const struct wb_pk *pk, struct wb_buf *ret);
-/* The hash. count of pk and of the definition's paths agree. */
+/* The hash. count of pk and of the definition's paths agree; kind "Hash" has one path on the service, so a V1 key of
+ * several values has no place for all of them behind its hash. */
 void wb_pk_hash(enum wb_pk_kind kind, const struct wb_pk *pk, struct wb_epk *ret);
 
 /* < 0, 0, > 0, as memcmp. */
 int wb_epk_compare(const struct wb_epk *a, const struct wb_epk *b);
-/* Reads hex digits of either case ("" is the smallest key, "FF" above all V2 keys). */
+/* Reads hex digits of either case ("" is the smallest key, "FF" above all keys). */
 enum wb_err wb_epk_parse(struct wb_slice hex, struct wb_epk *ret) WB_MUST_USE;
 /* Writes upper-case hex; ret has 2 * len + 1 bytes. */
 void wb_epk_text(const struct wb_epk *epk, char *ret);

@@ -41,11 +41,39 @@ static void the_seed_matters(void **state)
 	assert_true(a[0] != b[0] && a[1] != b[1]);
 }
 
+static void the_hash_of_32_bits_too(void **state)
+{
+	/* MurmurHash3_x86_32, as its ports publish the hashes: every length of the tail. */
+	const struct {
+		const char *text;
+		uint32_t seed, h;
+	} vectors[] = {
+		{ "", 0, 0 },
+		{ "", 1, 0x514e28b7 },
+		{ "", 0xffffffff, 0x81f16f39 },
+		{ "aaaa", 0x9747b28c, 0x5a97808a },
+		{ "aaa", 0x9747b28c, 0x283e0130 },
+		{ "aa", 0x9747b28c, 0x5d211726 },
+		{ "a", 0x9747b28c, 0x7fa09ea6 },
+		{ "abcd", 0x9747b28c, 0xf0478627 },
+		{ "Hello, world!", 0x9747b28c, 0x24884cba },
+		{ "hello", 0, 0x248bfa47 },
+		{ "The quick brown fox jumps over the lazy dog", 0, 0x2e4ff723 },
+		{ "\xff\xff\xff\xff", 0, 0x76293b50 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++)
+		assert_int_equal(
+			wb_murmur3_x86_32(vectors[i].text, strlen(vectors[i].text), vectors[i].seed), vectors[i].h);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(known_texts_have_known_hashes),
 		cmocka_unit_test(the_seed_matters),
+		cmocka_unit_test(the_hash_of_32_bits_too),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,24 +24,34 @@ static enum wb_reason parse(const char *text, struct wb_buf *scratch, struct wb_
 	return wb_pk_parse(wb_slice_cstr(text), 0, scratch, ret, &why);
 }
 
-static void hash_text(const char *text, char ret[2 * WB_EPK_SIZE_MAX + 1])
+static void hash_text_as(enum wb_pk_kind kind, const char *text, char ret[2 * WB_EPK_SIZE_MAX + 1])
 {
 	struct wb_buf scratch;
 	struct wb_pk pk;
 	struct wb_epk epk;
 
 	assert_int_equal(parse(text, &scratch, &pk), WB_REASON_NONE);
-	wb_pk_hash(WB_PK_HASH_V2, &pk, &epk);
+	wb_pk_hash(kind, &pk, &epk);
 	wb_epk_text(&epk, ret);
 	wb_buf_release(&scratch);
 }
 
-static void assert_hash(const char *text, const char *hex)
+static void hash_text(const char *text, char ret[2 * WB_EPK_SIZE_MAX + 1])
+{
+	hash_text_as(WB_PK_HASH_V2, text, ret);
+}
+
+static void assert_hash_as(enum wb_pk_kind kind, const char *text, const char *hex)
 {
 	char got[2 * WB_EPK_SIZE_MAX + 1];
 
-	hash_text(text, got);
+	hash_text_as(kind, text, got);
 	assert_string_equal(got, hex);
+}
+
+static void assert_hash(const char *text, const char *hex)
+{
+	assert_hash_as(WB_PK_HASH_V2, text, hex);
 }
 
 static void assert_canonical(const char *text, const char *canonical)
@@ -93,6 +103,99 @@ static void several_values_are_hashed_as_one(void **state)
 	assert_hash("[5,\"redmond\",true]", "078C04C2EC9EFA9A859ECE8C70A2308B");
 	/* The first half of the vector of the hierarchical key [1234,undefined]; the second is that of undefined. */
 	assert_hash("[1234]", "266B73B33A7065810B7D2A2938F85E80");
+}
+
+static void hash_v1_is_that_of_microsofts_sdks(void **state)
+{
+	/* azure-sdk-for-js, test/internal/unit/hashing/v1.spec.ts. */
+	static const char a_head[] = "05C1EB5921F70608";
+	char text[1024 + 5] = "[\"", hex[sizeof a_head + 202];
+
+	(void)state;
+	assert_hash_as(WB_PK_HASH_V1, "[\"\"]", "05C1CF33970FF80800");
+	assert_hash_as(WB_PK_HASH_V1, "[\"redmond\"]", "05C1EFE313830C087366656E706F6500");
+	assert_hash_as(WB_PK_HASH_V1, "[\"partitionKey\"]", "05C1E1B3D9CD2608716273756A756A706F4C667A00");
+	assert_hash_as(WB_PK_HASH_V1, "[null]", "05C1ED45D7475601");
+	assert_hash_as(WB_PK_HASH_V1, "[true]", "05C1D7C5A903D803");
+	assert_hash_as(WB_PK_HASH_V1, "[{}]", "05C1D529E345DC00");
+	assert_hash_as(WB_PK_HASH_V1, "[5]", "05C1D9C1C5517C05C014");
+	assert_hash_as(WB_PK_HASH_V1, "[-128]", "05C1D73349F54C053FA0");
+	memset(text + 2, 'a', 1024);
+	memcpy(text + 2 + 1024, "\"]", 3);
+	memcpy(hex, a_head, sizeof a_head);
+	for (int i = 0; i < 100; i++)
+		strcat(hex, "62");
+	strcat(hex, "00");
+	assert_hash_as(WB_PK_HASH_V1, text, hex);
+}
+
+/* n times s between ["…"]; then s2. */
+static void repeat(const char *s, int n, const char *s2, char *ret)
+{
+	ret += sprintf(ret, "[\"");
+	while (n-- > 0)
+		ret += sprintf(ret, "%s", s);
+	(void)sprintf(ret, "%s\"]", s2);
+}
+
+static void hash_v1_sees_100_units_of_a_string(void **state)
+{
+	char text[512], same[512], one[2 * WB_EPK_SIZE_MAX + 1], two[2 * WB_EPK_SIZE_MAX + 1];
+
+	(void)state;
+	repeat("\xc3\xa9", 100, "", text); /* 100 units, 200 bytes */
+	repeat("\xc3\xa9", 100, "tail", same);
+	hash_text_as(WB_PK_HASH_V1, text, one);
+	hash_text_as(WB_PK_HASH_V1, same, two);
+	assert_string_equal(one, two);
+	/* More than 100 bytes: 101 of them, each one more, and no end. */
+	assert_int_equal(strlen(one), 2 * (7 + 1 + 101));
+	assert_memory_equal(one + 14, "08C4AAC4AA", 10);
+	assert_string_equal(one + strlen(one) - 6, "C4AAC4");
+	repeat("\xc3\xa9", 99, "", same);
+	hash_text_as(WB_PK_HASH_V1, same, two);
+	assert_string_not_equal(one, two);
+	/* Half of a pair at the end of the 100 units is U+FFFD. */
+	repeat("a", 99, "\xf0\x9f\x98\x80", text);
+	repeat("a", 99, "\xef\xbf\xbd", same);
+	hash_text_as(WB_PK_HASH_V1, text, one);
+	hash_text_as(WB_PK_HASH_V1, same, two);
+	assert_string_equal(one, two);
+	/* The longest key there is: a hash with all its bits, 101 bytes. */
+	repeat("a", 98, "\xf0\x9f\x98\x80", text);
+	repeat("a", 98, "\xf0\x9f\x98\x80 ", same);
+	hash_text_as(WB_PK_HASH_V1, text, one);
+	hash_text_as(WB_PK_HASH_V1, same, two);
+	assert_string_equal(one, two);
+}
+
+static void hash_v1_sorts_numbers(void **state)
+{
+	(void)state;
+	/* After the hash of 8 bytes, the number: sign bit turned, groups of seven bits. */
+	char zero[2 * WB_EPK_SIZE_MAX + 1], minus_zero[2 * WB_EPK_SIZE_MAX + 1], tenth[2 * WB_EPK_SIZE_MAX + 1];
+
+	hash_text_as(WB_PK_HASH_V1, "[0]", zero);
+	hash_text_as(WB_PK_HASH_V1, "[-0]", minus_zero);
+	assert_string_not_equal(zero, minus_zero);
+	assert_string_equal(zero + strlen(zero) - 6, "058000");
+	assert_string_equal(minus_zero + strlen(minus_zero) - 6, "058000");
+	/* 0.1 is 3FB999999999999A: its 56 lower bits need all eight groups. */
+	hash_text_as(WB_PK_HASH_V1, "[0.1]", tenth);
+	assert_string_equal(tenth + strlen(tenth) - 20, "05BFB9CD673399CD6734");
+}
+
+static void multi_hash_is_v2_of_each_value(void **state)
+{
+	(void)state;
+	assert_hash_as(WB_PK_MULTI_HASH, "[1234,{}]",
+		"266B73B33A7065810B7D2A2938F85E80"
+		"11622DAA78F835834610ABE56EFF5CB5");
+	assert_hash_as(WB_PK_MULTI_HASH, "[\"redmond\",5,null]",
+		"22E342F38A486A088463DFF7838A5963"
+		"19C08621B135968252FB34B4CF66F811"
+		"378867E4430E67857ACE5C908374FE16");
+	assert_hash_as(WB_PK_MULTI_HASH, "[true]", "0E711127C5B5A8E4726AC6DD306A3E59");
 }
 
 static void numbers_that_are_equal_are_one_key(void **state)
@@ -246,6 +349,30 @@ static void ranges_are_compared_padded_with_zeros(void **state)
 	assert_true(wb_epk_compare(&top, &high) > 0);
 }
 
+static int compare_text(const char *a, const char *b)
+{
+	struct wb_epk left, right;
+
+	assert_int_equal(wb_epk_parse(wb_slice_cstr(a), &left), WB_OK);
+	assert_int_equal(wb_epk_parse(wb_slice_cstr(b), &right), WB_OK);
+	return wb_epk_compare(&left, &right);
+}
+
+static void keys_of_several_lengths_are_compared(void **state)
+{
+	(void)state;
+	/* Version 1: boundaries are hashes, keys go on with the value. */
+	assert_true(compare_text("05C1D9C1C5517C05C014", "05C1D9C1C5517C") > 0);
+	assert_true(compare_text("05C1D9C1C5517C05C014", "05C1D9C1C5517E") < 0);
+	assert_true(compare_text("05C1EFE313830C087366656E706F6500", "05C1EFE313830C087366656E706F66") < 0);
+	assert_true(compare_text("05C1EFE313830C087366656E706F6500", "FF") < 0);
+	/* MultiHash: a boundary within one first value, and one of a first value alone. */
+	assert_true(compare_text("266B73B33A7065810B7D2A2938F85E8011622DAA78F835834610ABE56EFF5CB5",
+			    "266B73B33A7065810B7D2A2938F85E80") > 0);
+	assert_true(compare_text("266B73B33A7065810B7D2A2938F85E8011622DAA78F835834610ABE56EFF5CB5",
+			    "266B73B33A7065810B7D2A2938F85E8012") < 0);
+}
+
 static void what_is_no_hex_is_refused(void **state)
 {
 	char text[2 * WB_EPK_SIZE_MAX + 3];
@@ -265,6 +392,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(hash_v2_is_that_of_microsofts_sdks),
 		cmocka_unit_test(several_values_are_hashed_as_one),
+		cmocka_unit_test(hash_v1_is_that_of_microsofts_sdks),
+		cmocka_unit_test(hash_v1_sees_100_units_of_a_string),
+		cmocka_unit_test(hash_v1_sorts_numbers),
+		cmocka_unit_test(multi_hash_is_v2_of_each_value),
 		cmocka_unit_test(numbers_that_are_equal_are_one_key),
 		cmocka_unit_test(canonical_numbers_read_back_equal),
 		cmocka_unit_test(escapes_do_not_make_another_key),
@@ -274,6 +405,7 @@ int main(void)
 		cmocka_unit_test(a_string_has_at_most_2048_bytes),
 		cmocka_unit_test(values_come_from_a_document),
 		cmocka_unit_test(ranges_are_compared_padded_with_zeros),
+		cmocka_unit_test(keys_of_several_lengths_are_compared),
 		cmocka_unit_test(what_is_no_hex_is_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
