@@ -381,6 +381,20 @@ void wb_pk_hash(enum wb_pk_kind kind, const struct wb_pk *pk, struct wb_epk *ret
 	}
 }
 
+void wb_pk_border(enum wb_pk_kind kind, uint64_t position, struct wb_epk *ret)
+{
+	assert(position < UINT64_C(1) << 62);
+	ret->len = 0;
+	if (kind == WB_PK_HASH_V1) {
+		append_sortable_number((double)(position >> 30), ret);
+		return;
+	}
+	memset(ret->bytes, 0, 16);
+	for (int i = 0; i < 8; i++)
+		ret->bytes[i] = (uint8_t)(position >> (56 - 8 * i));
+	ret->len = 16;
+}
+
 int wb_epk_compare(const struct wb_epk *a, const struct wb_epk *b)
 {
 	size_t common = a->len < b->len ? a->len : b->len;

@@ -62,6 +62,10 @@ void wb_pk_text(const struct wb_pk *pk, struct wb_buf *ret);
  * several values has no place for all of them behind its hash. */
 void wb_pk_hash(enum wb_pk_kind kind, const struct wb_pk *pk, struct wb_epk *ret);
 
+/* The border of the keys' space at position / 2^62 of all hashes (position < 2^62): equal steps hold equal shares of
+ * them. MultiHash: of the first component. */
+void wb_pk_border(enum wb_pk_kind kind, uint64_t position, struct wb_epk *ret);
+
 /* < 0, 0, > 0, as memcmp. */
 int wb_epk_compare(const struct wb_epk *a, const struct wb_epk *b);
 /* Reads hex digits of either case ("" is the smallest key, "FF" above all keys). */

@@ -373,6 +373,35 @@ static void keys_of_several_lengths_are_compared(void **state)
 			    "266B73B33A7065810B7D2A2938F85E8012") < 0);
 }
 
+static void borders_divide_the_hashes_evenly(void **state)
+{
+	static const enum wb_pk_kind kinds[] = { WB_PK_HASH_V2, WB_PK_HASH_V1, WB_PK_MULTI_HASH };
+	enum { PARTS = 8, KEYS = 4000 };
+
+	(void)state;
+	for (size_t k = 0; k < WB_ARRAY_LEN(kinds); k++) {
+		unsigned seen[PARTS] = { 0 };
+
+		for (int i = 0; i < KEYS; i++) {
+			struct wb_pk pk = { .count = 1, .component[0] = { .type = WB_PK_NUMBER, .number = i } };
+			struct wb_epk epk, border, before = { .len = 0 };
+			unsigned part = 0;
+
+			wb_pk_hash(kinds[k], &pk, &epk);
+			for (unsigned p = 1; p < PARTS; p++) {
+				wb_pk_border(kinds[k], (UINT64_C(1) << 62) / PARTS * p, &border);
+				assert_true(wb_epk_compare(&border, &before) > 0);
+				before = border;
+				if (wb_epk_compare(&epk, &border) >= 0)
+					part = p;
+			}
+			seen[part]++;
+		}
+		for (unsigned p = 0; p < PARTS; p++)
+			assert_in_range(seen[p], KEYS / PARTS * 3 / 4, KEYS / PARTS * 5 / 4);
+	}
+}
+
 static void what_is_no_hex_is_refused(void **state)
 {
 	char text[2 * WB_EPK_SIZE_MAX + 3];
@@ -406,6 +435,7 @@ int main(void)
 		cmocka_unit_test(values_come_from_a_document),
 		cmocka_unit_test(ranges_are_compared_padded_with_zeros),
 		cmocka_unit_test(keys_of_several_lengths_are_compared),
+		cmocka_unit_test(borders_divide_the_hashes_evenly),
 		cmocka_unit_test(what_is_no_hex_is_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
