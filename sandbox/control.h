@@ -6,6 +6,7 @@
  *   GET, POST, DELETE /_sandbox/journal                  every write that took effect (journal.h)
  *   GET, POST /_sandbox/bulk                             {"enabled":false} turns bulk requests off
  *   GET, POST /_sandbox/throughput                       {"range_ru":1000} request units per second and range
+ *   POST /_sandbox/split, merge, recreate, failover      changes under the clients' feet (topology_routes.h)
  *
  * Thread-safe as far as exchanges are their own.
  */

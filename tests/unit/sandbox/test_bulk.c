@@ -19,7 +19,9 @@ struct fixture {
 static int setup(void **state)
 {
 	static struct fixture f;
-	const struct wb_container_place place = { "db", "AAAAAQ==", 1, 2 };
+	const struct wb_container_place place = {
+		.database_name = "db", .database_rid = "AAAAAQ==", .database_number = 1, .number = 2
+	};
 	struct wb_resource_result result;
 
 	f = (struct fixture){ .budget = { .max_bytes = 1 << 30 } };

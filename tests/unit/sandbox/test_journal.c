@@ -156,7 +156,9 @@ struct world {
 
 static void world_init(struct world *w)
 {
-	const struct wb_container_place place = { "db", "AAAAAQ==", 1, 2 };
+	const struct wb_container_place place = {
+		.database_name = "db", .database_rid = "AAAAAQ==", .database_number = 1, .number = 2
+	};
 	struct wb_resource_result result;
 
 	*w = (struct world){ .budget = { .max_bytes = 1 << 30 }, .journal = wb_journal_new(1 << 24) };
