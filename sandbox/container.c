@@ -40,6 +40,7 @@ struct wb_range *wb_range_new(struct wb_container *c, const struct wb_epk *min, 
 	wb_epk_text(max, r->max_text);
 	wb_mutex_init(&r->lock);
 	wb_store_init(&r->store, c->budget, r->number);
+	wb_store_set_policies(&r->store, c->policies.default_ttl_s, &c->policies.unique);
 	return r;
 }
 
@@ -143,6 +144,7 @@ static void container_free(struct wb_container *c)
 	free(c->retired);
 	wb_rwlock_release(&c->structure);
 	wb_json_paths_release(&c->key.paths);
+	wb_policies_release(&c->policies);
 	json_decref(c->definition);
 	free(c->name);
 	free(c->database_name);
@@ -182,7 +184,7 @@ struct wb_container *wb_container_new(const struct wb_container_place *place, st
 	c->definition = json_loadb(definition.data, definition.len, 0, NULL);
 	name = json_string_value(json_object_get(c->definition, "id"));
 	if (!name || !wb_resource_name_valid(wb_slice_cstr(name)) || !read_key(c->definition, &c->key, ret) ||
-		!set_defaults(c->definition)) {
+		wb_policies_read(c->definition, &c->policies, &ret->why) || !set_defaults(c->definition)) {
 		container_free(c);
 		return NULL;
 	}

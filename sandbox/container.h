@@ -14,6 +14,7 @@
 #include "common/base/error.h"
 #include "common/base/thread.h"
 #include "common/cosmos/partition_key.h"
+#include "sandbox/policies.h"
 #include "sandbox/request_units.h"
 #include "sandbox/resource_id.h"
 #include "sandbox/store.h"
@@ -64,6 +65,7 @@ struct wb_container {
 	uint64_t version;
 	json_t *definition;            /* read-only after it was made */
 	struct wb_pk_definition key;
+	struct wb_policies policies;   /* read-only after it was made */
 	int64_t missing_until_ms;      /* monotonic; read-only after it was made: until then it seems not to exist */
 	struct wb_store_budget *budget;
 	pthread_rwlock_t structure;    /* guards the ranges */

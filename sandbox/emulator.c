@@ -68,10 +68,12 @@ static void document_route(struct wb_exchange *x, struct wb_container *c)
 		wb_document_route(x, c, WB_OPERATION_READ);
 	else if (wb_exchange_is(x, "PUT"))
 		wb_document_route(x, c, WB_OPERATION_REPLACE);
+	else if (wb_exchange_is(x, "PATCH"))
+		wb_document_route(x, c, WB_OPERATION_PATCH);
 	else if (wb_exchange_is(x, "DELETE"))
 		wb_document_route(x, c, WB_OPERATION_DELETE);
 	else
-		wb_exchange_error(x, 405, 0, -1, "A document is read, replaced and deleted here.");
+		wb_exchange_error(x, 405, 0, -1, "A document is read, replaced, patched and deleted here.");
 }
 
 static void run_pkranges(struct wb_exchange *x, void *arg)
