@@ -12,6 +12,8 @@ DEVELOPER ?= 1
 PREFIX ?= /usr/local
 OPT ?= -O2
 FUZZ_SECONDS ?= 60
+RUNS ?= 20
+SEED ?=
 SANITIZE ?=
 
 ifeq ($(SANITIZE),address,undefined)
@@ -70,7 +72,7 @@ FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 BENCH_SRC := $(wildcard tests/bench/bench_*.c tests/bench/tool_*.c)
 BENCH_BINS := $(patsubst tests/bench/%.c,$(OUT)/bench/%,$(BENCH_SRC))
 
-.PHONY: all demo check test lint fmt fmt-check sanitize fuzz bench docs install clean help unit system programs
+.PHONY: all demo check test lint fmt fmt-check sanitize fuzz bench docs install clean help unit system soak programs
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -124,6 +126,9 @@ test: all unit lint system ## everything: for every push
 
 system: all
 	@sh tests/run_system.sh $(OUT)
+
+soak: all ## the model test on a real Kafka: RUNS=N runs, from SEED=N on or at random
+	@sh tests/run_soak.sh $(OUT) --runs $(RUNS) $(if $(SEED),--seed $(SEED))
 
 lint: fmt-check ## layers, fences, headers, function sizes, generated pages, compose files
 	@sh tests/lint/run.sh $(OUT)

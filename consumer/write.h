@@ -125,7 +125,9 @@ struct wb_write {
 	enum wb_reason reason; /* for WB_DEAD */
 	int32_t letter_partition; /* where its dead letter is; -1: not there yet */
 	int64_t letter_offset;
-	bool letter_refused; /* Kafka refused its letter at least once, and has not taken it yet */
+	unsigned letter_step; /* recorder: how its letter is sent, from whole and with others to alone and trimmed */
+	unsigned
+		letter_refusals; /* how often Kafka refused its letter at its last step, or for another reason than size */
 
 	void *owner; /* for callbacks that are given the write alone: who has it */
 	char *storage; /* owned: decoded id, canonical key, effective key, conditions; stays until the write is freed */

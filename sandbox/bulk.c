@@ -34,6 +34,30 @@ static bool read_string(struct wb_json_reader *r, struct wb_slice *ret)
 	return true;
 }
 
+/* The document in one pass with its id and key; what is JSON and yet no document is taken as it is. */
+static bool read_document(struct wb_json_reader *r, const struct wb_json_paths *paths, struct wb_bulk_operation *op)
+{
+	struct wb_json_reader before = *r;
+	struct wb_json_value value;
+
+	op->broken = false;
+	switch (wb_json_reader_document(r, paths, &op->found)) {
+	case WB_JSON_OK:
+		return true;
+	case WB_JSON_NOT_OBJECT:
+	case WB_JSON_DUPLICATE:
+		*r = before;
+		if (wb_json_reader_skip(r, &value))
+			return false;
+		op->found.raw = value.raw;
+		op->found.id = (struct wb_json_value){ .type = WB_JSON_ABSENT };
+		op->broken = true;
+		return true;
+	default:
+		return false;
+	}
+}
+
 static bool read_member(struct wb_json_reader *r, struct wb_slice name, const struct wb_json_paths *paths,
 	struct wb_bulk_operation *op, bool *has_type)
 {
@@ -41,7 +65,7 @@ static bool read_member(struct wb_json_reader *r, struct wb_slice name, const st
 	struct wb_slice type;
 
 	if (wb_json_name_is(name, "resourceBody"))
-		return wb_json_reader_document(r, paths, &op->found) == WB_JSON_OK;
+		return read_document(r, paths, op);
 	if (wb_json_name_is(name, "operationType")) {
 		*has_type = read_string(r, &type) && find_operation(type, &op->operation);
 		return *has_type;
@@ -78,8 +102,8 @@ static const char *read_operation(
 	struct wb_slice name;
 	int more;
 
-	op->id = op->key = op->if_match = op->if_none_match = op->found.raw = wb_slice(NULL, 0);
-	op->minimal = false;
+	op->id = op->key = op->if_match = op->if_none_match = op->found.raw = op->found.id.raw = wb_slice(NULL, 0);
+	op->minimal = op->broken = false;
 	if (wb_json_reader_enter(r) != '{')
 		return "an operation must be an object";
 	while ((more = wb_json_reader_next(r, &name)) == 1)
@@ -169,15 +193,27 @@ void wb_bulk_targets(const struct wb_bulk *bulk, struct wb_container *container,
 
 /* Decodes what one operation says of itself; false when it cannot stand. */
 static bool prepare(const struct wb_bulk_operation *op, const struct wb_bulk_run *run, struct wb_pk *key,
-	struct wb_document_request *ret, struct wb_document_result *result)
+	struct wb_patch *patch, struct wb_document_request *ret, struct wb_document_result *result)
 {
 	struct wb_slice text;
 
-	*ret = (struct wb_document_request){ .operation = op->operation, .stated = key, .only = run->range };
+	*ret = (struct wb_document_request){ .operation = op->operation,
+		.stated = key,
+		.only = run->range,
+		.journal = run->journal,
+		.client = run->client };
 	ret->found = op->found.raw.data ? &op->found : NULL;
 	if (wb_document_scratch_clear(run->scratch) || wb_json_string_decode(op->key, run->scratch, &text) ||
 		wb_pk_parse(text, 0, run->scratch, key, &result->why))
 		return false;
+	if (op->operation == WB_OPERATION_PATCH) {
+		ret->patch = patch;
+		ret->found = NULL;
+		if (wb_patch_parse(op->found.raw, run->scratch, patch, &result->why))
+			return false;
+	} else if (op->broken) {
+		return false;
+	}
 	if (op->id.data && wb_json_string_decode(op->id, run->scratch, &ret->id))
 		return false;
 	if (op->if_match.data && wb_json_string_decode(op->if_match, run->scratch, &ret->if_match))
@@ -223,6 +259,7 @@ static void apply_one(const struct wb_bulk *bulk, size_t i, const struct wb_bulk
 	const struct wb_bulk_operation *op = &bulk->operations[i];
 	struct wb_fault fault = { .action = WB_FAULT_NONE };
 	struct wb_document_request request;
+	struct wb_patch patch;
 	struct wb_pk key;
 
 	ret->why.text[0] = ret->etag[0] = '\0';
@@ -230,7 +267,7 @@ static void apply_one(const struct wb_bulk *bulk, size_t i, const struct wb_bulk
 		fault = wb_faults_operation(run->faults, &run->targets[i]);
 	if (fault.action != WB_FAULT_NONE && !fault.applied) {
 		wb_document_count_fault(run->range, op->operation, fault.status);
-	} else if (prepare(op, run, &key, &request, ret)) {
+	} else if (prepare(op, run, &key, &patch, &request, ret)) {
 		wb_document_apply(run->container, &request, run->range_limit, run->now, run->scratch,
 			op->minimal || fault.action != WB_FAULT_NONE ? NULL : document, ret);
 	} else {

@@ -1,6 +1,7 @@
 /* Bulk bodies: many operations of one partition key range in one request, each judged alone.
  *
- * A body is read whole before anything is applied: what is no array of well-formed operations is refused whole.
+ * A body is read whole before anything is applied: what is no array of well-formed operations is refused whole. An
+ * operation whose document alone is bad (no object, its id or partition key twice) is judged alone.
  * Limits as the service's: 100 operations, 2 MB of documents. A reply has one element per operation, in their order;
  * 200 when all succeeded, 207 when any did not. A failed operation has no resourceBody (the Java client takes a string
  * there for a broken reply).
@@ -22,6 +23,7 @@ struct wb_bulk_operation {
 	enum wb_operation operation;
 	struct wb_slice id, key, if_match, if_none_match;
 	struct wb_json_document found; /* raw is {NULL, 0} without a resourceBody */
+	bool broken;                   /* the resourceBody is JSON, but no document: only raw is known of it */
 	bool minimal;
 };
 
@@ -46,6 +48,8 @@ struct wb_bulk_run {
 	struct wb_faults *faults;               /* NULL: none apply */
 	const struct wb_fault_target *targets;  /* when faults is set */
 	struct wb_buf *scratch;
+	struct wb_journal *journal;             /* NULL: off */
+	struct wb_slice client;                 /* for the journal */
 };
 
 /* Applies all operations and appends the reply's array to body. Returns the status of the reply; *ret_charge is the

@@ -2,6 +2,7 @@
 
 #include "common/base/mem.h"
 #include "common/base/thread.h"
+#include "sandbox/split.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -26,13 +27,47 @@ struct wb_catalog *wb_catalog_new(unsigned range_count, struct wb_store_budget *
 	return c;
 }
 
+static struct wb_grave *find_grave(const struct wb_database *d, const char *name)
+{
+	for (size_t i = 0; i < d->grave_count; i++)
+		if (strcmp(d->graves[i].name, name) == 0)
+			return &d->graves[i];
+	return NULL;
+}
+
+static void bury(struct wb_database *d, const struct wb_container *c)
+{
+	struct wb_grave *grave = find_grave(d, c->name);
+
+	if (!grave) {
+		if (d->grave_count == WB_CONTAINERS_MAX) {
+			free(d->graves[0].name);
+			memmove(d->graves, d->graves + 1, --d->grave_count * sizeof *d->graves);
+		}
+		d->graves = wb_xrealloc(d->graves, (d->grave_count + 1) * sizeof *d->graves);
+		grave = &d->graves[d->grave_count++];
+		grave->name = wb_xstrdup(c->name);
+	}
+	/* Ids begin anew when they have run out. */
+	grave->next_range = c->next_range < WB_RANGE_NUMBER_MAX ? c->next_range : 0;
+}
+
+/* Requests under way end first; those that enter later see it. */
+static void mark_deleted(struct wb_container *c)
+{
+	wb_rwlock_write(&c->structure);
+	atomic_store(&c->deleted, true);
+	wb_rwlock_unlock(&c->structure);
+}
+
 static void drop_container(struct wb_database *d, struct wb_container **link)
 {
 	struct wb_container *c = *link;
 
 	*link = c->next;
 	d->container_count--;
-	atomic_store(&c->deleted, true);
+	mark_deleted(c);
+	bury(d, c);
 	wb_container_release(&c);
 }
 
@@ -44,6 +79,9 @@ static void drop_database(struct wb_catalog *c, struct wb_database **link)
 		drop_container(d, &d->containers);
 	*link = d->next;
 	c->database_count--;
+	for (size_t i = 0; i < d->grave_count; i++)
+		free(d->graves[i].name);
+	free(d->graves);
 	free(d->name);
 	free(d);
 }
@@ -196,6 +234,18 @@ struct wb_resource_result wb_catalog_database_list(struct wb_catalog *c, size_t 
 	return outcome(200, NULL);
 }
 
+/* Where ranges of a new container with this name begin to be numbered. */
+static uint32_t first_range(const struct wb_database *d, struct wb_slice definition)
+{
+	json_t *json = json_loadb(definition.data, definition.len, 0, NULL);
+	const char *name = json_string_value(json_object_get(json, "id"));
+	const struct wb_grave *grave = name ? find_grave(d, name) : NULL;
+	uint32_t number = grave ? grave->next_range : 0;
+
+	json_decref(json);
+	return number;
+}
+
 struct wb_resource_result wb_catalog_container_create(
 	struct wb_catalog *c, struct wb_slice database, struct wb_slice definition, uint32_t now_s, struct wb_buf *ret)
 {
@@ -206,7 +256,11 @@ struct wb_resource_result wb_catalog_container_create(
 	wb_mutex_lock(&c->lock);
 	d = *find_database(c, database);
 	if (d) {
-		const struct wb_container_place place = { d->name, d->rid, d->number, c->last_number + 1 };
+		const struct wb_container_place place = { .database_name = d->name,
+			.database_rid = d->rid,
+			.database_number = d->number,
+			.number = c->last_number + 1,
+			.first_range = first_range(d, definition) };
 
 		made = wb_container_new(&place, definition, c->range_count, c->budget, now_s, &result);
 	}
@@ -226,14 +280,80 @@ struct wb_resource_result wb_catalog_container_create(
 	return result;
 }
 
+static bool same_partition_key(const struct wb_container *a, const struct wb_container *b)
+{
+	return json_equal(
+		json_object_get(a->definition, "partitionKey"), json_object_get(b->definition, "partitionKey"));
+}
+
+/* Puts made into old's place. Requests that hold old find it deleted before its documents go. */
+static void exchange_container(
+	struct wb_database *d, struct wb_container **link, struct wb_container *made, bool keep_documents)
+{
+	struct wb_container *old = *link;
+
+	made->next = old->next;
+	old->next = made;
+	mark_deleted(old);
+	if (keep_documents)
+		wb_container_move_documents(old, made);
+	d->container_count++;
+	drop_container(d, link);
+}
+
+struct wb_resource_result wb_catalog_container_recreate(struct wb_catalog *c, struct wb_slice database,
+	struct wb_slice name, const struct wb_recreation *how, uint32_t now_s, struct wb_buf *ret)
+{
+	struct wb_resource_result result = missing();
+	struct wb_container **link = NULL, *made = NULL;
+	struct wb_database *d;
+	char *definition = NULL;
+
+	wb_mutex_lock(&c->lock);
+	d = *find_database(c, database);
+	link = d ? find_container(d, name) : NULL;
+	if (link && *link) {
+		struct wb_container *old = *link;
+		const struct wb_container_place place = { .database_name = d->name,
+			.database_rid = d->rid,
+			.database_number = d->number,
+			.number = c->last_number + 1,
+			.first_range = old->next_range < WB_RANGE_NUMBER_MAX ? old->next_range : 0,
+			.missing_until_ms = how->missing_until_ms };
+
+		definition = json_dumps(old->definition, JSON_COMPACT);
+		made = wb_container_new(&place, how->definition.data ? how->definition : wb_slice_cstr(definition),
+			c->range_count, c->budget, now_s, &result);
+		if (made && strcmp(made->name, old->name) != 0) {
+			result = outcome(400, "The definition has another id.");
+		} else if (made && how->keep_documents &&
+			(!same_partition_key(made, old) || made->first_range < old->next_range)) {
+			result = outcome(400, "Documents are kept only when the partition key stays.");
+		} else if (made) {
+			wb_container_render(made, ret);
+			c->last_number++;
+			exchange_container(d, link, made, how->keep_documents);
+			made = NULL;
+		}
+	}
+	wb_mutex_unlock(&c->lock);
+	wb_container_release(&made);
+	free(definition);
+	return result;
+}
+
 struct wb_resource_result wb_catalog_container_read(
-	struct wb_catalog *c, struct wb_slice database, struct wb_slice name, struct wb_buf *ret)
+	struct wb_catalog *c, struct wb_slice database, struct wb_slice name, int64_t now_ms, struct wb_buf *ret)
 {
 	struct wb_container *held = wb_catalog_hold(c, database, name);
 	struct wb_resource_result result;
 
 	if (!held)
 		return missing();
+	if (now_ms < held->missing_until_ms) {
+		wb_container_release(&held);
+		return missing();
+	}
 	result = outcome(200, NULL);
 	wb_etag_text(held->version, held->created_s, result.etag);
 	wb_container_render(held, ret);

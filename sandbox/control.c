@@ -3,6 +3,8 @@
 #include "common/base/mem.h"
 #include "common/base/thread.h"
 #include "sandbox/feed.h"
+#include "sandbox/journal_route.h"
+#include "sandbox/topology_routes.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -78,18 +80,24 @@ static void append_container(void *arg, struct wb_container *c)
 	struct stats_walk *walk = arg;
 	struct totals *t = wb_xcalloc(1, sizeof *t);
 	struct wb_buf *ret = walk->ret;
+	unsigned range_count;
 
+	wb_container_enter(c);
 	for (unsigned i = 0; i < c->range_count; i++)
 		add_range(t, c->ranges[i]);
+	for (unsigned i = 0; i < c->retired_count; i++)
+		add_range(t, c->retired[i]);
+	range_count = c->range_count;
+	wb_container_leave(c);
 	wb_buf_append_cstr(ret, walk->first ? "{\"database\":" : ",{\"database\":");
 	wb_buf_append_json_string(ret, wb_slice_cstr(c->database_name));
 	wb_buf_append_cstr(ret, ",\"container\":");
 	wb_buf_append_json_string(ret, wb_slice_cstr(c->name));
 	wb_buf_appendf(ret, ",\"documents\":%zu,\"document_bytes\":%lld,\"ranges\":%u", t->documents,
-		(long long)t->bytes, c->range_count);
-	wb_buf_appendf(ret, ",\"requests\":%llu,\"bulk_requests\":%llu,\"request_bytes\":%llu",
+		(long long)t->bytes, range_count);
+	wb_buf_appendf(ret, ",\"requests\":%llu,\"bulk_requests\":%llu,\"request_bytes\":%llu,\"gone_requests\":%llu",
 		(unsigned long long)atomic_load(&c->requests), (unsigned long long)atomic_load(&c->bulk_requests),
-		(unsigned long long)atomic_load(&c->request_bytes));
+		(unsigned long long)atomic_load(&c->request_bytes), (unsigned long long)atomic_load(&c->gone_requests));
 	wb_buf_append_cstr(ret, ",\"request_units\":");
 	wb_request_units_append(ret, t->charged);
 	wb_buf_append_cstr(ret, ",\"operations\":");
@@ -213,6 +221,10 @@ void wb_control_route(struct wb_exchange *x, const struct wb_control *control)
 		bulk_switch_route(x);
 	else if (wb_slice_eq_cstr(what, "throughput"))
 		throughput_route(x);
-	else
-		wb_exchange_error(x, 404, 0, -1, "/_sandbox has stats, faults, documents, bulk and throughput.");
+	else if (wb_slice_eq_cstr(what, "journal"))
+		wb_journal_route(x);
+	else if (!wb_topology_route(x, what))
+		wb_exchange_error(x, 404, 0, -1,
+			"/_sandbox has stats, faults, documents, journal, bulk, throughput, split, merge, recreate and "
+			"failover.");
 }

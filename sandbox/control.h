@@ -3,8 +3,10 @@
  *   GET /_sandbox/stats                                  what was done, per container, and what Kafka lost
  *   GET, POST, DELETE /_sandbox/faults                   fault rules (faults.h): list, add, clear
  *   GET /_sandbox/documents?database=D&container=C       every document as a line of JSON
+ *   GET, POST, DELETE /_sandbox/journal                  every write that took effect (journal.h)
  *   GET, POST /_sandbox/bulk                             {"enabled":false} turns bulk requests off
  *   GET, POST /_sandbox/throughput                       {"range_ru":1000} request units per second and range
+ *   POST /_sandbox/split, merge, recreate, failover      changes under the clients' feet (topology_routes.h)
  *
  * Thread-safe as far as exchanges are their own.
  */

@@ -50,6 +50,7 @@ struct point {
 	struct wb_container *container;
 	struct wb_document_request request;
 	struct wb_json_document found;
+	struct wb_patch patch;
 	struct wb_pk key;
 	bool minimal;
 };
@@ -95,11 +96,19 @@ static bool read_point(struct wb_exchange *x, struct point *p)
 	p->request.stated = &p->key;
 	if (x->segment_count == 6)
 		p->request.id = x->segments[5];
+	p->request.journal = wb_exchange_journal(x);
+	p->request.client = wb_exchange_header(x, "user-agent");
 	p->request.if_match = wb_exchange_header(x, "if-match");
 	p->request.if_none_match = wb_exchange_header(x, "if-none-match");
 	p->minimal = wb_slice_eq_cstr(wb_exchange_header(x, "prefer"), "return=minimal");
-	return operation == WB_OPERATION_READ || operation == WB_OPERATION_DELETE || operation == WB_OPERATION_PATCH ||
-		read_body(x, p);
+	if (operation == WB_OPERATION_PATCH) {
+		p->request.patch = &p->patch;
+		if (!wb_patch_parse(x->request->body, &x->scratch->strings, &p->patch, &why))
+			return true;
+		wb_exchange_error(x, 400, 0, -1, why.text);
+		return false;
+	}
+	return operation == WB_OPERATION_READ || operation == WB_OPERATION_DELETE || read_body(x, p);
 }
 
 static void run_point(struct wb_exchange *x, void *arg)
@@ -214,6 +223,8 @@ void wb_bulk_route(struct wb_exchange *x, struct wb_container *container)
 		wb_exchange_error(x, status, 0, -1, why.text);
 		return;
 	}
+	run.journal = wb_exchange_journal(x);
+	run.client = wb_exchange_header(x, "user-agent");
 	run.range_limit = (double)atomic_load(&x->state->range_limit);
 	if (!wb_faults_any(x->state->faults)) {
 		run_bulk(x, &run);

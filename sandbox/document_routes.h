@@ -7,7 +7,7 @@
 
 #include "sandbox/exchange.h"
 
-/* POST, GET, PUT or DELETE of one document. */
+/* POST, GET, PUT, PATCH or DELETE of one document. */
 void wb_document_route(struct wb_exchange *x, struct wb_container *container, enum wb_operation operation);
 /* POST of an array of operations. */
 void wb_bulk_route(struct wb_exchange *x, struct wb_container *container);

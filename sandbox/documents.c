@@ -1,10 +1,14 @@
 #include "sandbox/documents.h"
 
 #include "common/base/thread.h"
+#include "sandbox/condition.h"
+#include "sandbox/member.h"
 
 #include <assert.h>
 
 #define SCRATCH_MAX (256 * 1024)
+/* A patched document is let grow beyond the limit, and judged then. */
+#define PATCHED_MAX (WB_DOCUMENT_SIZE_MAX + 1024 * 1024)
 
 void wb_document_scratch_init(struct wb_buf *scratch)
 {
@@ -67,7 +71,8 @@ static bool judge_body(const struct wb_container *c, const struct wb_document_re
 			"PartitionKey extracted from document doesn't match the one specified in the header.");
 		return false;
 	}
-	if (q->operation == WB_OPERATION_REPLACE && q->id.data && !wb_slice_eq(document.id, q->id)) {
+	if ((q->operation == WB_OPERATION_REPLACE || q->operation == WB_OPERATION_PATCH) && q->id.data &&
+		!wb_slice_eq(document.id, q->id)) {
 		fail(ret, 400, 0, "The id of the document differs from the one that the request names.");
 		return false;
 	}
@@ -95,7 +100,6 @@ static unsigned judge_conditions(const struct wb_document_request *q, const stru
 		return 404;
 	if (q->operation == WB_OPERATION_CREATE && item)
 		return 409;
-	/* If-Match on an upsert of an absent item is ignored by the service: it creates. */
 	if (q->if_match.data && item && q->operation != WB_OPERATION_READ && !etag_names(q->if_match, item))
 		return 412;
 	if (q->if_none_match.data && item && etag_names(q->if_none_match, item))
@@ -122,25 +126,123 @@ static void set_etag(struct wb_document_result *ret, const struct wb_item *item)
 	wb_etag_text(item->version, item->written_s, ret->etag);
 }
 
+/* The range's lock is held: the journal's order is that of effect. item: NULL when it is gone. */
+static void write_journal(const struct wb_container *c, const struct wb_document_request *q,
+	const struct wb_item_key *key, const struct wb_item *item, struct wb_document_now now,
+	const struct wb_document_result *result)
+{
+	const struct wb_journal_entry entry = { .operation = q->operation,
+		.status = result->status,
+		.database = wb_slice_cstr(c->database_name),
+		.container = wb_slice_cstr(c->name),
+		.id = key->id,
+		.pk = key->pk,
+		.etag = wb_slice_cstr(item ? result->etag : NULL),
+		.client = q->client,
+		.document = item ? wb_item_body(item) : wb_slice(NULL, 0),
+		.at_ms = now.wall_ms };
+
+	wb_journal_append(q->journal, &entry);
+}
+
+/* The time to live that a document names itself, if it does; false with 400 when it is none. */
+static bool read_ttl(struct wb_slice body, int32_t *ret_ttl_s, struct wb_document_result *ret)
+{
+	static const struct wb_slice name = WB_SLICE_LIT("ttl");
+	struct wb_json_value value;
+	double seconds;
+
+	*ret_ttl_s = WB_STORE_TTL_DEFAULT;
+	if (!memmem(body.data, body.len, "\"ttl\"", 5) && !memmem(body.data, body.len, "\\u", 2))
+		return true;
+	value = wb_member_at(body, &name, 1);
+	if (value.type == WB_JSON_ABSENT || value.type == WB_JSON_NULL)
+		return true;
+	seconds = value.type == WB_JSON_NUMBER ? wb_json_number(value.raw) : 0;
+	if (seconds != -1 && !(seconds >= 1 && seconds <= INT32_MAX && seconds == (double)(int32_t)seconds)) {
+		fail(ret, 400, 0, "The input ttl is invalid. Ensure to provide a nonzero positive integer or -1.");
+		return false;
+	}
+	*ret_ttl_s = (int32_t)seconds;
+	return true;
+}
+
 static void write_item(struct wb_container *c, struct wb_range *range, const struct wb_document_request *q,
 	const struct wb_item_key *key, const struct wb_item *before, struct wb_document_now now, struct wb_buf *body,
 	struct wb_document_result *ret)
 {
+	int32_t ttl_s = WB_STORE_TTL_DEFAULT;
 	struct wb_item *item;
 
+	if (range->store.default_ttl_s != WB_STORE_TTL_OFF && !read_ttl(q->found->raw, &ttl_s, ret))
+		return;
+	if (wb_store_conflicts(&range->store, key, q->found->raw)) {
+		fail(ret, 409, 0, "Unique index constraint violation.");
+		return;
+	}
 	if (wb_store_put(&range->store, key, q->found->raw, now.wall_s, &item)) {
 		fail(ret, 507, 0, "The sandbox holds store.max.bytes of documents already.");
 		return;
 	}
+	if (ttl_s != WB_STORE_TTL_DEFAULT)
+		wb_store_set_ttl(&range->store, item, ttl_s);
 	ret->status = before && q->operation != WB_OPERATION_CREATE ? 200 : 201;
 	set_etag(ret, item);
+	if (q->journal)
+		write_journal(c, q, key, item, now, ret);
 	if (body)
 		wb_document_render(c, item, body);
 }
 
+/* A condition sees the document as it is shown, with its system properties. */
+static bool condition_holds(const struct wb_container *c, const struct wb_patch *patch, const struct wb_item *item,
+	struct wb_document_result *ret)
+{
+	struct wb_buf shown;
+	bool holds = false;
+
+	if (!patch->condition.data)
+		return true;
+	wb_buf_init(&shown, PATCHED_MAX);
+	wb_document_render(c, item, &shown);
+	if (wb_condition_judge(patch->condition, wb_buf_slice(&shown), &holds, &ret->why))
+		fail(ret, 400, 0, NULL);
+	else if (!holds)
+		fail(ret, 412, 0, why_of(412));
+	wb_buf_release(&shown);
+	return holds;
+}
+
+/* Writes anew what the patch makes of the item. */
+static void patch_item(struct wb_container *c, struct wb_range *range, const struct wb_document_request *q,
+	const struct wb_item_key *key, const struct wb_item *item, struct wb_document_now now, struct wb_buf *scratch,
+	struct wb_buf *body, struct wb_document_result *ret)
+{
+	struct wb_document_request written = *q;
+	struct wb_json_document found;
+	struct wb_json_error where;
+	struct wb_buf text;
+	struct wb_slice id;
+	enum wb_err err;
+
+	if (!condition_holds(c, q->patch, item, ret))
+		return;
+	wb_buf_init(&text, PATCHED_MAX);
+	err = wb_patch_apply(q->patch, wb_item_body(item), &text, &ret->why);
+	written.found = &found;
+	if (err)
+		fail(ret, err == WB_ETOOBIG ? 413 : 400, 0, NULL);
+	else if (wb_json_scan_document(wb_buf_slice(&text), &c->key.paths, &found, &where))
+		fail(ret, 400, 0, "The patched document is none that could be stored.");
+	else if (judge_body(c, &written, scratch, &id, ret))
+		write_item(c, range, &written, key, item, now, body, ret);
+	wb_buf_release(&text);
+}
+
 /* Carries out what no rule refuses; the range's lock is held. */
 static void apply_locked(struct wb_container *c, struct wb_range *range, const struct wb_document_request *q,
-	const struct wb_item_key *key, struct wb_document_now now, struct wb_buf *body, struct wb_document_result *ret)
+	const struct wb_item_key *key, struct wb_document_now now, struct wb_buf *scratch, struct wb_buf *body,
+	struct wb_document_result *ret)
 {
 	struct wb_item *item = wb_store_find(&range->store, key);
 	size_t bytes = q->found ? q->found->raw.len : item ? item->body_len : 0;
@@ -152,6 +254,8 @@ static void apply_locked(struct wb_container *c, struct wb_range *range, const s
 			set_etag(ret, item);
 	} else if (is_write_of_body(q->operation)) {
 		write_item(c, range, q, key, item, now, body, ret);
+	} else if (q->operation == WB_OPERATION_PATCH) {
+		patch_item(c, range, q, key, item, now, scratch, body, ret);
 	} else if (q->operation == WB_OPERATION_READ) {
 		ret->status = 200;
 		set_etag(ret, item);
@@ -160,20 +264,23 @@ static void apply_locked(struct wb_container *c, struct wb_range *range, const s
 	} else {
 		ret->status = 204;
 		(void)wb_store_remove(&range->store, key); /* it was found under the same lock */
+		if (q->journal)
+			write_journal(c, q, key, NULL, now, ret);
 	}
 	ret->charge = wb_request_units_charge(q->operation, ret->status, bytes);
 }
 
 static void run_in_range(struct wb_container *c, struct wb_range *range, const struct wb_document_request *q,
-	const struct wb_item_key *key, double limit, struct wb_document_now now, struct wb_buf *body,
-	struct wb_document_result *ret)
+	const struct wb_item_key *key, double limit, struct wb_document_now now, struct wb_buf *scratch,
+	struct wb_buf *body, struct wb_document_result *ret)
 {
 	wb_mutex_lock(&range->lock);
+	wb_store_expire(&range->store, now.wall_s);
 	if (!wb_request_units_admit(&range->units, limit, now.mono_ms, &ret->retry_after_ms)) {
 		fail(ret, 429, WB_SUBSTATUS_THROTTLED, "Request rate is large. More Request Units may be needed.");
 		ret->charge = wb_request_units_charge(q->operation, 429, 0);
 	} else {
-		apply_locked(c, range, q, key, now, body, ret);
+		apply_locked(c, range, q, key, now, scratch, body, ret);
 		if (limit > 0)
 			wb_request_units_spend(&range->units, ret->charge);
 	}
@@ -181,6 +288,19 @@ static void run_in_range(struct wb_container *c, struct wb_range *range, const s
 	ret->range = range;
 	ret->session_number = wb_store_session_number(&range->store);
 	wb_mutex_unlock(&range->lock);
+}
+
+/* What can be said of a patch without its document. */
+static bool judge_patch(const struct wb_container *c, const struct wb_patch *patch, struct wb_document_result *ret)
+{
+	static const struct wb_slice nothing = WB_SLICE_LIT("{}");
+	bool holds;
+
+	if (!wb_patch_judge(patch, &c->key.paths, &ret->why) &&
+		(!patch->condition.data || !wb_condition_judge(patch->condition, nothing, &holds, &ret->why)))
+		return true;
+	fail(ret, 400, 0, NULL);
+	return false;
 }
 
 /* Everything up to the range: what a request must say. false when it is refused. */
@@ -194,10 +314,8 @@ static bool judge(struct wb_container *c, const struct wb_document_request *q, s
 	}
 	if (is_write_of_body(q->operation))
 		return judge_body(c, q, scratch, ret_id, ret);
-	if (q->operation == WB_OPERATION_PATCH) {
-		fail(ret, 400, 0, "The sandbox does not support patch operations.");
+	if (q->operation == WB_OPERATION_PATCH && !judge_patch(c, q->patch, ret))
 		return false;
-	}
 	if (wb_document_id_check(q->id, &ret->why)) {
 		fail(ret, 400, 0, NULL);
 		return false;
@@ -231,7 +349,7 @@ void wb_document_apply(struct wb_container *container, const struct wb_document_
 		if (!wb_buf_status(scratch)) {
 			key.pk = wb_slice(scratch->data + text_at, scratch->len - text_at);
 			key.hash = wb_store_hash(key.id, key.pk);
-			run_in_range(container, range, request, &key, range_limit, now, body, ret);
+			run_in_range(container, range, request, &key, range_limit, now, scratch, body, ret);
 			return;
 		}
 		fail(ret, 500, 0, "The sandbox has no room for the partition key's text.");

@@ -10,6 +10,8 @@
 #include "common/base/buf.h"
 #include "common/cosmos/document.h"
 #include "sandbox/container.h"
+#include "sandbox/journal.h"
+#include "sandbox/patch.h"
 
 #include <stdbool.h>
 
@@ -23,16 +25,22 @@
 struct wb_document_now {
 	uint32_t wall_s;
 	int64_t mono_ms;
+	int64_t wall_ms; /* for the journal */
 };
 
-/* One operation. For create, upsert and replace `found` is what the scanner found in the body; for the others NULL. */
+/* One operation. An expired item is none. If-Match concerns an item that is there: an upsert of an absent one creates
+ * all the same, as in the service (Azure/azure-cosmos-dotnet-v3 issue 1698; remarks on IfMatchEtag in azure-cosmos for
+ * Java). For create, upsert and replace `found` is what the scanner found in the body; for the others NULL. */
 struct wb_document_request {
 	enum wb_operation operation;
 	struct wb_slice id;               /* decoded; not used by create and upsert */
 	const struct wb_pk *stated;       /* the partition key that the request names */
 	const struct wb_json_document *found;
+	const struct wb_patch *patch;     /* of a patch; else NULL */
 	struct wb_slice if_match, if_none_match; /* {NULL, 0}: no condition */
 	const struct wb_range *only;      /* of a bulk request: its key must fall into it; else NULL */
+	struct wb_journal *journal;       /* hears of the write when it took effect; NULL when it is off */
+	struct wb_slice client;           /* who asks, for the journal; {NULL, 0} when unknown */
 };
 
 struct wb_document_result {

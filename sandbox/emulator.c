@@ -7,6 +7,7 @@
 #include "sandbox/document_routes.h"
 #include "sandbox/feed.h"
 #include "sandbox/metadata.h"
+#include "sandbox/routing.h"
 #include "sandbox/web.h"
 
 #include <stdlib.h>
@@ -15,11 +16,17 @@
 #define MAX_CONNECTIONS 4096
 #define MAX_HELD_BYTES  (1024 * INT64_C(1048576))
 
+struct location {
+	struct wb_emulator *emulator;
+	unsigned index;
+	struct wb_web_server *server;
+};
+
 struct wb_emulator {
 	struct wb_emulator_state state;
 	struct wb_cosmos_key key;
 	struct wb_control control;
-	struct wb_web_server *server;
+	struct location locations[WB_LOCATIONS_MAX];
 };
 
 static bool segment_is(const struct wb_exchange *x, unsigned i, const char *literal)
@@ -61,10 +68,12 @@ static void document_route(struct wb_exchange *x, struct wb_container *c)
 		wb_document_route(x, c, WB_OPERATION_READ);
 	else if (wb_exchange_is(x, "PUT"))
 		wb_document_route(x, c, WB_OPERATION_REPLACE);
+	else if (wb_exchange_is(x, "PATCH"))
+		wb_document_route(x, c, WB_OPERATION_PATCH);
 	else if (wb_exchange_is(x, "DELETE"))
 		wb_document_route(x, c, WB_OPERATION_DELETE);
 	else
-		wb_exchange_error(x, 405, 0, -1, "A document is read, replaced and deleted here.");
+		wb_exchange_error(x, 405, 0, -1, "A document is read, replaced, patched and deleted here.");
 }
 
 static void run_pkranges(struct wb_exchange *x, void *arg)
@@ -72,10 +81,29 @@ static void run_pkranges(struct wb_exchange *x, void *arg)
 	wb_pkranges_route(x, arg);
 }
 
+/* Holds and enters the container that the path names: once it is entered nobody deletes it. NULL: there is none. */
+static struct wb_container *enter_container(struct wb_exchange *x)
+{
+	struct wb_container *c;
+
+	while ((c = wb_catalog_hold(x->state->catalog, x->segments[1], x->segments[3]))) {
+		wb_container_enter(c);
+		if (!atomic_load(&c->deleted) && x->now.mono_ms >= c->missing_until_ms)
+			return c;
+		wb_container_leave(c);
+		if (!atomic_load(&c->deleted)) {
+			wb_container_release(&c);
+			break;
+		}
+		wb_container_release(&c);
+	}
+	return NULL;
+}
+
 /* What lies below a container. */
 static void container_route(struct wb_exchange *x)
 {
-	struct wb_container *c = wb_catalog_hold(x->state->catalog, x->segments[1], x->segments[3]);
+	struct wb_container *c = enter_container(x);
 
 	if (!c) {
 		wb_exchange_error(x, 404, WB_SUBSTATUS_OWNER_MISSING, -1, "Owner resource does not exist.");
@@ -83,7 +111,9 @@ static void container_route(struct wb_exchange *x)
 	}
 	atomic_fetch_add(&c->requests, 1);
 	atomic_fetch_add(&c->request_bytes, x->request->body.len);
-	if (segment_is(x, 4, "docs") && x->segment_count == 5) {
+	if (!wb_routing_admit(x, c)) {
+		/* The reply is made. */
+	} else if (segment_is(x, 4, "docs") && x->segment_count == 5) {
 		documents_route(x, c);
 	} else if (segment_is(x, 4, "docs") && x->segment_count == 6) {
 		document_route(x, c);
@@ -95,6 +125,7 @@ static void container_route(struct wb_exchange *x)
 	} else {
 		wb_exchange_error(x, 404, 0, -1, "The sandbox has no such resource.");
 	}
+	wb_container_leave(c);
 	wb_container_release(&c);
 }
 
@@ -121,21 +152,29 @@ static void route(struct wb_exchange *x)
 		wb_with_faults(x, &metadata, 1, run_metadata, NULL);
 }
 
+static bool writes(const struct wb_exchange *x)
+{
+	return !wb_exchange_is(x, "GET") && !(wb_exchange_is(x, "POST") && is_query(x));
+}
+
 static void handle(void *arg, void **scratch, const struct wb_web_request *request, struct wb_web_reply *reply)
 {
-	struct wb_emulator *e = arg;
+	const struct location *location = arg;
+	struct wb_emulator *e = location->emulator;
 	int64_t wall_ms = wb_clock_wall_ms();
-	struct wb_exchange x = { .state = &e->state, .request = request, .reply = reply };
+	struct wb_exchange x = { .state = &e->state, .request = request, .reply = reply, .location = location->index };
 
 	if (!*scratch)
 		*scratch = wb_exchange_scratch_new();
 	x.scratch = *scratch;
-	x.now = (struct wb_document_now){ .wall_s = (uint32_t)(wall_ms / 1000), .mono_ms = wb_clock_mono_ms() };
+	x.now = (struct wb_document_now){
+		.wall_s = (uint32_t)(wall_ms / 1000), .mono_ms = wb_clock_mono_ms(), .wall_ms = wall_ms
+	};
 	if (!wb_exchange_open(&x))
 		return;
 	if (segment_is(&x, 0, "_sandbox"))
 		wb_control_route(&x, &e->control);
-	else if (wb_authorize(&x, &e->key, wall_ms))
+	else if (wb_authorize(&x, &e->key, wall_ms) && (x.segment_count == 0 || wb_routing_location(&x, writes(&x))))
 		route(&x);
 }
 
@@ -151,9 +190,11 @@ static enum wb_err prepare(
 {
 	struct wb_emulator_state *state = &emulator->state;
 
+	state->location_count = settings->locations ? settings->locations : 1;
 	state->budget.max_bytes = settings->store_max_bytes;
 	state->catalog = wb_catalog_new(settings->ranges, &state->budget);
 	state->faults = wb_faults_new((uint64_t)wb_clock_mono_us());
+	state->journal = wb_journal_new(WB_JOURNAL_BYTES_MAX);
 	atomic_store(&state->range_limit, settings->range_limit);
 	atomic_store(&state->bulk_enabled, true);
 	emulator->control = (struct wb_control){ settings->more_stats, settings->more_stats_arg };
@@ -166,34 +207,67 @@ static enum wb_err prepare(
 	return WB_OK;
 }
 
-struct wb_emulator *wb_emulator_new(const struct wb_emulator_settings *settings, struct wb_error *e)
+static enum wb_err listen_at(
+	struct wb_emulator *emulator, unsigned index, const struct wb_emulator_settings *settings, struct wb_error *e)
 {
-	struct wb_emulator *emulator = wb_xcalloc(1, sizeof *emulator);
+	struct location *location = &emulator->locations[index];
 	const struct wb_web_settings web = {
 		.host = settings->host,
-		.port = settings->port,
+		.port = settings->port ? (uint16_t)(settings->port + index) : 0,
 		.threads = settings->threads,
 		.max_connections = MAX_CONNECTIONS,
 		.max_held_bytes = MAX_HELD_BYTES,
 		.handler = handle,
-		.arg = emulator,
+		.arg = location,
 		.scratch_free = scratch_free,
 	};
 
-	if (!prepare(emulator, settings, e))
-		emulator->server = wb_web_server_new(&web, e);
-	if (!emulator->server)
+	*location = (struct location){ .emulator = emulator, .index = index };
+	location->server = wb_web_server_new(&web, e);
+	if (!location->server)
+		return WB_EIO;
+	atomic_store(&emulator->state.ports[index], wb_web_server_port(location->server));
+	return WB_OK;
+}
+
+struct wb_emulator *wb_emulator_new(const struct wb_emulator_settings *settings, struct wb_error *e)
+{
+	struct wb_emulator *emulator = wb_xcalloc(1, sizeof *emulator);
+	enum wb_err err = prepare(emulator, settings, e);
+
+	/* The first serves last: by then every location's port is known. */
+	for (unsigned i = emulator->state.location_count; i-- > 0 && !err;)
+		err = listen_at(emulator, i, settings, e);
+	if (err)
 		wb_emulator_free(&emulator);
 	return emulator;
 }
 
-uint16_t wb_emulator_port(const struct wb_emulator *e)
+uint16_t wb_emulator_port(const struct wb_emulator *e, unsigned location)
 {
-	return wb_web_server_port(e->server);
+	return atomic_load(&e->state.ports[location]);
+}
+
+/* "/pk", or "/a,/b": a hierarchical key. */
+static void append_key(const char *paths, struct wb_buf *ret)
+{
+	bool several = strchr(paths, ',') != NULL;
+
+	wb_buf_append_cstr(ret, ",\"partitionKey\":{\"paths\":[");
+	for (;;) {
+		size_t len = strcspn(paths, ",");
+
+		wb_buf_append_json_string(ret, wb_slice(paths, len));
+		if (!paths[len])
+			break;
+		paths += len + 1;
+		wb_buf_append_char(ret, ',');
+	}
+	wb_buf_appendf(ret, "],\"kind\":\"%s\",\"version\":2}}", several ? "MultiHash" : "Hash");
 }
 
 enum wb_err wb_emulator_create(struct wb_emulator *emulator, const char *database, const char *container,
-	const char *key_path, struct wb_error *e)
+	const char *key_paths, struct wb_error *e)
 {
 	uint32_t now_s = (uint32_t)(wb_clock_wall_ms() / 1000);
 	struct wb_resource_result result;
@@ -209,9 +283,7 @@ enum wb_err wb_emulator_create(struct wb_emulator *emulator, const char *databas
 		wb_buf_clear(&text);
 		wb_buf_append_cstr(&text, "{\"id\":");
 		wb_buf_append_json_string(&text, wb_slice_cstr(container));
-		wb_buf_append_cstr(&text, ",\"partitionKey\":{\"paths\":[");
-		wb_buf_append_json_string(&text, wb_slice_cstr(key_path));
-		wb_buf_append_cstr(&text, "],\"kind\":\"Hash\",\"version\":2}}");
+		append_key(key_paths, &text);
 		result = wb_catalog_container_create(
 			emulator->state.catalog, wb_slice_cstr(database), wb_buf_slice(&text), now_s, &reply);
 	}
@@ -229,9 +301,12 @@ void wb_emulator_free(struct wb_emulator **emulator)
 
 	if (!e)
 		return;
-	wb_web_server_free(&e->server);
+	for (unsigned i = 0; i < WB_LOCATIONS_MAX; i++)
+		if (e->locations[i].server)
+			wb_web_server_free(&e->locations[i].server);
 	wb_catalog_free(&e->state.catalog);
 	wb_faults_free(&e->state.faults);
+	wb_journal_free(&e->state.journal);
 	wb_cosmos_key_wipe(&e->key);
 	free(e);
 	*emulator = NULL;

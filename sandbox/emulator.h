@@ -14,10 +14,11 @@
 
 struct wb_emulator_settings {
 	const char *host;
-	uint16_t port;          /* 0 picks one */
+	uint16_t port;          /* 0 picks one; further locations take those that follow, or picked ones */
 	const char *key;        /* base64 master key */
 	unsigned ranges;        /* of every container made */
-	unsigned threads;
+	unsigned threads;       /* of every location */
+	unsigned locations;     /* 1 to WB_LOCATIONS_MAX; all have the same data; 0 is 1 */
 	int64_t range_limit;    /* request units per second and range; 0: none */
 	int64_t store_max_bytes;
 	int64_t latency_ms, jitter_ms;
@@ -31,10 +32,12 @@ struct wb_emulator;
 
 /* Listens and serves. NULL with a sentence in e. */
 struct wb_emulator *wb_emulator_new(const struct wb_emulator_settings *settings, struct wb_error *e) WB_MUST_USE;
-uint16_t wb_emulator_port(const struct wb_emulator *e);
-/* Creates a database and a container in it, partitioned by one path. */
+/* Of the location, from 0. */
+uint16_t wb_emulator_port(const struct wb_emulator *e, unsigned location);
+/* Creates a database and a container in it, partitioned by one path, or by up to three with commas between them: a
+ * hierarchical key. */
 enum wb_err wb_emulator_create(struct wb_emulator *emulator, const char *database, const char *container,
-	const char *key_path, struct wb_error *e) WB_MUST_USE;
+	const char *key_paths, struct wb_error *e) WB_MUST_USE;
 void wb_emulator_free(struct wb_emulator **e);
 
 #endif

@@ -92,6 +92,11 @@ bool wb_exchange_flag(const struct wb_exchange *x, const char *name)
 	return value.len == 4 && strncasecmp(value.data, "true", 4) == 0;
 }
 
+struct wb_journal *wb_exchange_journal(const struct wb_exchange *x)
+{
+	return wb_journal_is_on(x->state->journal) ? x->state->journal : NULL;
+}
+
 void wb_exchange_reply_header(struct wb_exchange *x, const char *name, struct wb_slice value)
 {
 	struct wb_buf *head = &x->reply->head;

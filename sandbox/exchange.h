@@ -13,14 +13,20 @@
 #include "sandbox/faults.h"
 #include "sandbox/web.h"
 
-#define WB_SEGMENTS_MAX 8
+#define WB_SEGMENTS_MAX  8
+#define WB_LOCATIONS_MAX 8
 
 /* What all requests share; read-only after start but where it says so. */
 struct wb_emulator_state {
 	struct wb_catalog *catalog;
 	struct wb_faults *faults;
+	struct wb_journal *journal;
 	_Atomic int64_t range_limit;  /* request units per second and range, 0: none */
 	_Atomic bool bulk_enabled;
+	unsigned location_count;      /* of the account; each has a port */
+	_Atomic uint16_t ports[WB_LOCATIONS_MAX];
+	_Atomic unsigned write_location;
+	_Atomic bool location_removed[WB_LOCATIONS_MAX];
 	struct wb_store_budget budget;
 };
 
@@ -41,6 +47,7 @@ struct wb_exchange {
 	struct wb_web_reply *reply;
 	struct wb_slice segments[WB_SEGMENTS_MAX]; /* of the path, decoded */
 	unsigned segment_count;
+	unsigned location;           /* which of the account's the request came to */
 	struct wb_document_now now;
 };
 
@@ -57,6 +64,9 @@ bool wb_exchange_is(const struct wb_exchange *x, const char *method);
 struct wb_slice wb_exchange_header(const struct wb_exchange *x, const char *name);
 /* Whether a header says "true" (of any case). */
 bool wb_exchange_flag(const struct wb_exchange *x, const char *name);
+
+/* The journal when it is on, else NULL. */
+struct wb_journal *wb_exchange_journal(const struct wb_exchange *x);
 
 /* Starts a JSON reply: status and the headers that every reply of the service has; the body is emptied. */
 void wb_exchange_begin(struct wb_exchange *x, unsigned status, double charge);

@@ -22,6 +22,8 @@ struct page {
 	struct wb_container *container;
 	const struct wb_range *only;  /* one range, or NULL for all */
 	struct wb_slice key;          /* canonical partition key text, or {NULL, 0} for all */
+	struct wb_epk min, max;       /* only keys in [min, max), when bounded */
+	bool bounded;
 	unsigned range;               /* index of the range to go on in */
 	uint64_t after;               /* number of the last document seen there */
 	int64_t items_max;
@@ -59,6 +61,13 @@ static bool parse_continuation(struct page *p, struct wb_slice text)
 	return true;
 }
 
+static bool is_retired(const struct wb_container *c, struct wb_slice continuation)
+{
+	const char *colon = memchr(continuation.data, ':', continuation.len);
+
+	return colon && wb_container_retired_by_id(c, wb_slice(continuation.data, (size_t)(colon - continuation.data)));
+}
+
 static bool read_key(struct wb_exchange *x, struct page *p, struct wb_slice text)
 {
 	struct wb_buf *scratch = &x->scratch->strings;
@@ -78,6 +87,40 @@ static bool read_key(struct wb_exchange *x, struct page *p, struct wb_slice text
 	wb_pk_text(&key, scratch);
 	p->key = wb_slice(scratch->data + at, scratch->len - at);
 	return true;
+}
+
+/* A part of a range, as the clients ask for it when their ranges are older than ours, or by the beginning of a
+ * hierarchical key. */
+static bool read_bounds(struct wb_exchange *x, struct page *p)
+{
+	struct wb_slice min = wb_exchange_header(x, "x-ms-start-epk"), max = wb_exchange_header(x, "x-ms-end-epk");
+
+	p->bounded = min.len || max.len;
+	if (!p->bounded)
+		return true;
+	p->max = (struct wb_epk){ .len = 1, .bytes[0] = 0xff };
+	if (!wb_epk_parse(min, &p->min) && (!max.len || !wb_epk_parse(max, &p->max)))
+		return true;
+	wb_exchange_error(x, 400, 0, -1, "x-ms-start-epk and x-ms-end-epk must be effective partition keys in hex.");
+	return false;
+}
+
+/* Whether the document is one of those that the request asks for. */
+static bool is_wanted(const struct page *p, const struct wb_item *item, struct wb_buf *scratch)
+{
+	struct wb_epk epk;
+	struct wb_pk key;
+
+	if (p->key.data && !wb_slice_eq(p->key, wb_item_pk(item)))
+		return false;
+	if (!p->bounded)
+		return true;
+	wb_buf_clear(scratch);
+	if (!wb_buf_reserve(scratch, WB_JSON_PATHS_MAX * WB_PK_STRING_MAX) ||
+		wb_pk_parse(wb_item_pk(item), 0, scratch, &key, NULL))
+		return false;
+	wb_pk_hash(p->container->key.kind, &key, &epk);
+	return wb_epk_compare(&epk, &p->min) >= 0 && wb_epk_compare(&epk, &p->max) < 0;
 }
 
 /* Reads what the headers ask for; false when the reply is made. */
@@ -105,17 +148,23 @@ static bool open_page(struct wb_exchange *x, struct page *p)
 	}
 	if (key.len && !read_key(x, p, key))
 		return false;
+	if (!read_bounds(x, p))
+		return false;
 	if (p->only)
 		p->range = (unsigned)range_index(p->container, wb_slice_cstr(p->only->id));
 	if (continuation.len && !parse_continuation(p, continuation)) {
-		wb_exchange_error(x, 400, 0, -1, "The continuation token is malformed.");
+		if (is_retired(p->container, continuation))
+			wb_exchange_error(x, 410, WB_SUBSTATUS_RANGE_GONE, -1,
+				"The partition key range of the continuation token is gone.");
+		else
+			wb_exchange_error(x, 400, 0, -1, "The continuation token is malformed.");
 		return false;
 	}
 	return true;
 }
 
 /* Takes documents of one range until it ends or the page is full. */
-static void take_from_range(struct page *p, struct wb_range *range, struct wb_buf *body)
+static void take_from_range(struct page *p, struct wb_range *range, struct wb_buf *scratch, struct wb_buf *body)
 {
 	const struct wb_item *item;
 
@@ -126,7 +175,7 @@ static void take_from_range(struct page *p, struct wb_range *range, struct wb_bu
 			break;
 		}
 		p->after = item->number;
-		if (p->key.data && !wb_slice_eq(p->key, wb_item_pk(item)))
+		if (!is_wanted(p, item, scratch))
 			continue;
 		if (p->items++)
 			wb_buf_append_char(body, ',');
@@ -136,12 +185,12 @@ static void take_from_range(struct page *p, struct wb_range *range, struct wb_bu
 	wb_mutex_unlock(&range->lock);
 }
 
-static void fill_page(struct page *p, struct wb_buf *body)
+static void fill_page(struct page *p, struct wb_buf *scratch, struct wb_buf *body)
 {
 	unsigned last = p->only ? p->range : p->container->range_count - 1;
 
 	for (;;) {
-		take_from_range(p, p->container->ranges[p->range], body);
+		take_from_range(p, p->container->ranges[p->range], scratch, body);
 		if (p->more || p->range >= last)
 			return;
 		p->range++;
@@ -191,7 +240,7 @@ static void run_page(struct wb_exchange *x, void *arg)
 		return;
 	wb_buf_clear(body);
 	wb_buf_appendf(body, "{\"_rid\":\"%s\",\"Documents\":[", p->container->rid);
-	fill_page(p, body);
+	fill_page(p, &x->scratch->ids, body);
 	wb_buf_appendf(body, "],\"_count\":%lld}", (long long)p->items);
 	charge = FEED_BASE_CHARGE + (double)p->bytes / 1024;
 	session_number = spend(x, range, charge);
@@ -297,9 +346,10 @@ void wb_query_route(struct wb_exchange *x, struct wb_container *container)
 		page_with_faults(x, &p);
 }
 
+/* Ranges may be split or merged between two pieces, but documents keep their numbers, which no two of a container
+ * share: the stream goes through all of them in the order of numbers. */
 struct wb_document_stream {
 	struct wb_container *container;
-	unsigned range;
 	uint64_t after;
 };
 
@@ -337,25 +387,45 @@ static void stream_line(const struct wb_item *item, struct wb_buf *buf)
 	wb_buf_append_cstr(buf, "}\n");
 }
 
+/* The item with the least number behind `after`, and the number at which another range has one (UINT64_MAX: none). */
+static const struct wb_item *first_after(
+	const struct wb_container *c, uint64_t after, struct wb_store **ret_store, uint64_t *ret_until)
+{
+	const struct wb_item *first = NULL;
+
+	*ret_until = UINT64_MAX;
+	for (unsigned i = 0; i < c->range_count; i++) {
+		const struct wb_item *item = wb_store_after(&c->ranges[i]->store, after);
+
+		if (!item)
+			continue;
+		if (!first || item->number < first->number) {
+			*ret_until = first ? first->number : *ret_until;
+			first = item;
+			*ret_store = &c->ranges[i]->store;
+		} else if (item->number < *ret_until) {
+			*ret_until = item->number;
+		}
+	}
+	return first;
+}
+
 bool wb_document_stream_next(void *stream, struct wb_buf *buf)
 {
 	struct wb_document_stream *s = stream;
+	const struct wb_item *item;
+	struct wb_store *store;
+	uint64_t until;
 
-	while (s->range < s->container->range_count) {
-		struct wb_range *range = s->container->ranges[s->range];
-		const struct wb_item *item;
-
-		wb_mutex_lock(&range->lock);
-		for (item = wb_store_after(&range->store, s->after); item && buf->len < STREAM_PIECE_BYTES;
-			item = wb_store_next(&range->store, item)) {
+	/* A piece is copied in no time, so all ranges stand still meanwhile. */
+	wb_rwlock_write(&s->container->structure);
+	while ((item = first_after(s->container, s->after, &store, &until)) && buf->len < STREAM_PIECE_BYTES) {
+		for (; item && item->number < until && buf->len < STREAM_PIECE_BYTES;
+			item = wb_store_next(store, item)) {
 			s->after = item->number;
 			stream_line(item, buf);
 		}
-		wb_mutex_unlock(&range->lock);
-		if (buf->len >= STREAM_PIECE_BYTES)
-			return true;
-		s->range++;
-		s->after = 0;
 	}
-	return false;
+	wb_rwlock_unlock(&s->container->structure);
+	return item != NULL;
 }

@@ -44,6 +44,7 @@ static enum wb_err start(struct sandbox *s, struct wb_error *e)
 		.key = c->emulator_key,
 		.ranges = (unsigned)c->cosmos_ranges,
 		.threads = (unsigned)c->cosmos_threads,
+		.locations = (unsigned)c->cosmos_regions,
 		.range_limit = c->cosmos_range_ru,
 		.store_max_bytes = c->store_max_bytes,
 		.latency_ms = c->fault_latency_ms,
@@ -76,7 +77,14 @@ static void say_ready(const struct sandbox *s)
 
 	wb_buf_init(&line, 65536);
 	wb_buf_appendf(&line, "{\"kafka\":\"%s\",\"cosmos\":\"http://" HOST ":%u\"", wb_kafka_mock_address(s->kafka),
-		wb_emulator_port(s->emulator));
+		wb_emulator_port(s->emulator, 0));
+	if (c->cosmos_regions > 1) {
+		wb_buf_append_cstr(&line, ",\"cosmosRegions\":[");
+		for (unsigned i = 0; i < c->cosmos_regions; i++)
+			wb_buf_appendf(
+				&line, "%s\"http://" HOST ":%u\"", i ? "," : "", wb_emulator_port(s->emulator, i));
+		wb_buf_append_char(&line, ']');
+	}
 	for (size_t i = 0; i < WB_ARRAY_LEN(members); i++) {
 		wb_buf_appendf(&line, ",\"%s\":", members[i][0]);
 		wb_buf_append_json_string(&line, wb_slice_cstr(members[i][1]));
@@ -98,7 +106,7 @@ static int run(struct sandbox *s)
 	} else {
 		wb_lifecycle_running(s->lifecycle);
 		wb_log_info(s->log, "ready", WB_STR("kafka", wb_kafka_mock_address(s->kafka)),
-			WB_INT("cosmos_port", wb_emulator_port(s->emulator)),
+			WB_INT("cosmos_port", wb_emulator_port(s->emulator, 0)),
 			WB_INT("ranges", s->config.cosmos_ranges));
 		say_ready(s);
 	}

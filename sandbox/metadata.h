@@ -7,7 +7,7 @@
 
 #include "sandbox/exchange.h"
 
-/* GET /: where the account can be read and written (here: where the client found it), and its consistency. */
+/* GET /: where the account can be read and written, and its consistency. */
 void wb_account_route(struct wb_exchange *x);
 /* /dbs and /dbs/{db} */
 void wb_databases_route(struct wb_exchange *x);

@@ -1,7 +1,7 @@
 #include "sandbox/options.h"
 
 #include "common/base/compiler.h"
-#include "sandbox/container.h"
+#include "sandbox/exchange.h"
 
 #define MIB    (INT64_C(1024) * 1024)
 #define MINUTE INT64_C(60000)
@@ -32,12 +32,16 @@ static const struct wb_option cosmos_rows[] = {
 		"database that is there from the start"),
 	ROW(WB_OPT_STRING, cosmos_container, "cosmos.container", "documents", 0, 0,
 		"container that is there from the start"),
-	ROW(WB_OPT_STRING, cosmos_partition_key, "cosmos.partition.key", "/pk", 0, 0, "its partition key path"),
+	ROW(WB_OPT_STRING, cosmos_partition_key, "cosmos.partition.key", "/pk", 0, 0,
+		"its partition key path; up to three with commas between them make a hierarchical key"),
 	ROW(WB_OPT_INT, cosmos_ranges, "cosmos.ranges", "8", 1, WB_RANGES_MAX,
 		"partition key ranges of every container"),
 	ROW(WB_OPT_INT, cosmos_range_ru, "cosmos.range.ru", "0", 0, 1000000000,
 		"request units per second that a range may spend before it answers 429; 0 for no limit"),
 	ROW(WB_OPT_INT, cosmos_threads, "cosmos.threads", "2", 1, 64, "threads that serve requests"),
+	ROW(WB_OPT_INT, cosmos_regions, "cosmos.regions", "1", 1, WB_LOCATIONS_MAX,
+		"locations of the account, each on a port of its own, all with the same data; the first can be "
+		"written"),
 	ROW(WB_OPT_STRING, emulator_key, "emulator.key", EMULATOR_KEY, 0, 0,
 		"the account's master key in base64; it is printed at the start, so never give a real account's"),
 	ROW(WB_OPT_BYTES, store_max_bytes, "store.max.bytes", "4GiB", MIB, 1024 * 1024 * MIB,
@@ -87,6 +91,9 @@ const struct wb_option_table wb_sandbox_options = {
 		"  GET  /_sandbox/documents?database=D&container=C    every document, one line of JSON each\n"
 		"  POST /_sandbox/bulk         {\"enabled\":false} answers bulk requests with 400\n"
 		"  POST /_sandbox/throughput   {\"range_ru\":400} changes cosmos.range.ru\n"
+		"  POST /_sandbox/split        {\"database\":D,\"container\":C,\"range\":\"0\"} splits a range; merge, "
+		"recreate and\n"
+		"                              failover are there too: docs/SANDBOX.md\n"
 		"\n"
 		"The mock keeps 5 MiB of each partition and drops what is older: the log says so when it happens.\n",
 	.groups = groups,

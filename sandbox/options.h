@@ -11,7 +11,7 @@
 struct wb_sandbox_config {
 	int64_t kafka_port, kafka_partitions;
 	char *kafka_topics;
-	int64_t cosmos_port, cosmos_ranges, cosmos_range_ru, cosmos_threads;
+	int64_t cosmos_port, cosmos_ranges, cosmos_range_ru, cosmos_threads, cosmos_regions;
 	char *cosmos_database, *cosmos_container, *cosmos_partition_key;
 	char *emulator_key;
 	int64_t store_max_bytes;

@@ -62,7 +62,56 @@ void wb_store_release(struct wb_store *s)
 	}
 	free(s->slots);
 	free(s->buckets);
+	wb_unique_index_release(&s->unique);
 	*s = (struct wb_store){ 0 };
+}
+
+void wb_store_set_policies(struct wb_store *s, int32_t default_ttl_s, const struct wb_unique_keys *keys)
+{
+	assert(s->count == 0);
+	s->default_ttl_s = default_ttl_s;
+	wb_unique_index_release(&s->unique);
+	wb_unique_index_init(&s->unique, keys);
+}
+
+static struct wb_unique_item unique_item(const struct wb_item *item)
+{
+	return (struct wb_unique_item){ wb_item_pk(item), wb_item_id(item), wb_item_body(item) };
+}
+
+static void unique_add(struct wb_store *s, const struct wb_item *item)
+{
+	const struct wb_unique_item unique = unique_item(item);
+
+	if (s->unique.keys)
+		wb_unique_index_add(&s->unique, &unique);
+}
+
+static void unique_drop(struct wb_store *s, const struct wb_item *item)
+{
+	const struct wb_unique_item unique = unique_item(item);
+
+	if (s->unique.keys)
+		wb_unique_index_drop(&s->unique, &unique);
+}
+
+bool wb_store_conflicts(struct wb_store *s, const struct wb_item_key *key, struct wb_slice body)
+{
+	const struct wb_unique_item unique = { key->pk, key->id, body };
+
+	return s->unique.keys && wb_unique_index_taken(&s->unique, &unique);
+}
+
+void wb_store_set_ttl(struct wb_store *s, struct wb_item *item, int32_t ttl_s)
+{
+	if (ttl_s == WB_STORE_TTL_DEFAULT)
+		ttl_s = s->default_ttl_s;
+	item->ends_s = 0;
+	if (s->default_ttl_s == WB_STORE_TTL_OFF || ttl_s == WB_STORE_TTL_NEVER)
+		return;
+	item->ends_s = item->written_s < UINT32_MAX - (uint32_t)ttl_s ? item->written_s + (uint32_t)ttl_s : UINT32_MAX;
+	if (s->next_end_s == 0 || item->ends_s < s->next_end_s)
+		s->next_end_s = item->ends_s;
 }
 
 /* The place that points to the item, or to where it would be appended. */
@@ -138,9 +187,14 @@ enum wb_err wb_store_put(
 	int64_t before = is_new ? 0 : item_bytes(item->room);
 
 	assert(key->id.len <= UINT16_MAX && key->pk.len <= UINT16_MAX && body.len <= INT32_MAX);
+	if (!is_new)
+		unique_drop(s, item);
 	if (is_new || room > item->room || room < item->room / 2) {
-		if (!reserve(s->budget, item_bytes(room) - before))
+		if (!reserve(s->budget, item_bytes(room) - before)) {
+			if (!is_new)
+				unique_add(s, item);
 			return WB_EFULL;
+		}
 		item = wb_xrealloc(item, sizeof *item + room);
 		item->room = room;
 		*link = item;
@@ -159,6 +213,8 @@ enum wb_err wb_store_put(
 	s->body_bytes += item->body_len;
 	item->version = ++s->last_number;
 	item->written_s = now_s;
+	unique_add(s, item);
+	wb_store_set_ttl(s, item, WB_STORE_TTL_DEFAULT);
 	if (is_new && s->count > s->bucket_count)
 		grow_buckets(s);
 	*ret = item;
@@ -182,21 +238,102 @@ static void close_holes(struct wb_store *s)
 	s->slot_count = to;
 }
 
-bool wb_store_remove(struct wb_store *s, const struct wb_item_key *key)
+/* Takes an item out of both tables and the index; its memory and its share of the budget stay. */
+static void take_out(struct wb_store *s, struct wb_item *item)
 {
-	struct wb_item **link = find_link(s, key), *item = *link;
+	struct wb_item **link = &s->buckets[item->hash & (s->bucket_count - 1)];
 
-	if (!item)
-		return false;
+	while (*link != item)
+		link = &(*link)->next;
 	*link = item->next;
 	s->slots[item->slot] = NULL;
 	s->count--;
 	s->body_bytes -= item->body_len;
+	unique_drop(s, item);
+}
+
+static void remove_item(struct wb_store *s, struct wb_item *item)
+{
+	take_out(s, item);
 	s->last_number++;
 	atomic_fetch_sub(&s->budget->used_bytes, item_bytes(item->room));
 	free(item);
+}
+
+bool wb_store_remove(struct wb_store *s, const struct wb_item_key *key)
+{
+	struct wb_item *item = *find_link(s, key);
+
+	if (!item)
+		return false;
+	remove_item(s, item);
 	close_holes(s);
 	return true;
+}
+
+void wb_store_expire(struct wb_store *s, uint32_t now_s)
+{
+	if (s->next_end_s == 0 || now_s < s->next_end_s)
+		return;
+	s->next_end_s = 0;
+	for (size_t i = 0; i < s->slot_count; i++) {
+		struct wb_item *item = s->slots[i];
+
+		if (!item || item->ends_s == 0)
+			continue;
+		if (item->ends_s <= now_s)
+			remove_item(s, item);
+		else if (s->next_end_s == 0 || item->ends_s < s->next_end_s)
+			s->next_end_s = item->ends_s;
+	}
+	close_holes(s);
+}
+
+static int compare_numbers(const void *a, const void *b)
+{
+	const struct wb_item *const *x = a, *const *y = b;
+
+	return (*x)->number<(*y)->number ? -1 : (*x)->number>(*y)->number;
+}
+
+/* Brings the slots into the order of their numbers, without holes. */
+static void sort_slots(struct wb_store *s)
+{
+	size_t to = 0;
+
+	for (size_t from = 0; from < s->slot_count; from++)
+		if (s->slots[from])
+			s->slots[to++] = s->slots[from];
+	s->slot_count = to;
+	if (to > 1)
+		qsort(s->slots, to, sizeof(struct wb_item *), compare_numbers);
+	for (size_t i = 0; i < to; i++)
+		s->slots[i]->slot = (uint32_t)i;
+}
+
+void wb_store_move(
+	struct wb_store *from, struct wb_store *to, bool (*wanted)(void *arg, const struct wb_item *item), void *arg)
+{
+	for (size_t i = 0; i < from->slot_count; i++) {
+		struct wb_item *item = from->slots[i], **link;
+
+		if (!item || (wanted && !wanted(arg, item)))
+			continue;
+		take_out(from, item);
+		link = &to->buckets[item->hash & (to->bucket_count - 1)];
+		item->next = *link;
+		*link = item;
+		append_slot(to, item);
+		to->count++;
+		to->body_bytes += item->body_len;
+		unique_add(to, item);
+		if (item->ends_s && (to->next_end_s == 0 || item->ends_s < to->next_end_s))
+			to->next_end_s = item->ends_s;
+		if (to->count > to->bucket_count)
+			grow_buckets(to);
+	}
+	close_holes(from);
+	sort_slots(to);
 }
 
 static const struct wb_item *first_from(const struct wb_store *s, size_t slot)

@@ -34,6 +34,40 @@ void wb_mutex_unlock(pthread_mutex_t *m)
 	must(pthread_mutex_unlock(m), "pthread_mutex_unlock");
 }
 
+void wb_rwlock_init(pthread_rwlock_t *l)
+{
+	pthread_rwlockattr_t attr;
+
+	must(pthread_rwlockattr_init(&attr), "pthread_rwlockattr_init");
+#ifdef __GLIBC__
+	/* glibc's default lets readers that overlap keep a writer out for ever; others do not. */
+	must(pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP),
+		"pthread_rwlockattr_setkind_np");
+#endif
+	must(pthread_rwlock_init(l, &attr), "pthread_rwlock_init");
+	must(pthread_rwlockattr_destroy(&attr), "pthread_rwlockattr_destroy");
+}
+
+void wb_rwlock_release(pthread_rwlock_t *l)
+{
+	must(pthread_rwlock_destroy(l), "pthread_rwlock_destroy");
+}
+
+void wb_rwlock_read(pthread_rwlock_t *l)
+{
+	must(pthread_rwlock_rdlock(l), "pthread_rwlock_rdlock");
+}
+
+void wb_rwlock_write(pthread_rwlock_t *l)
+{
+	must(pthread_rwlock_wrlock(l), "pthread_rwlock_wrlock");
+}
+
+void wb_rwlock_unlock(pthread_rwlock_t *l)
+{
+	must(pthread_rwlock_unlock(l), "pthread_rwlock_unlock");
+}
+
 void wb_cond_init(pthread_cond_t *c)
 {
 	pthread_condattr_t attr;

@@ -15,6 +15,13 @@ void wb_mutex_release(pthread_mutex_t *m);
 void wb_mutex_lock(pthread_mutex_t *m);
 void wb_mutex_unlock(pthread_mutex_t *m);
 
+/* Readers do not pass a writer that waits, so a reader must not read-lock again what it holds. */
+void wb_rwlock_init(pthread_rwlock_t *l);
+void wb_rwlock_release(pthread_rwlock_t *l);
+void wb_rwlock_read(pthread_rwlock_t *l);
+void wb_rwlock_write(pthread_rwlock_t *l);
+void wb_rwlock_unlock(pthread_rwlock_t *l);
+
 void wb_cond_init(pthread_cond_t *c);
 void wb_cond_release(pthread_cond_t *c);
 void wb_cond_signal(pthread_cond_t *c);

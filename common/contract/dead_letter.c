@@ -81,11 +81,16 @@ static struct wb_slice keep_number(struct out *o, int64_t value)
 	return wb_slice(o->scratch->data + from, o->scratch->len - from);
 }
 
+static void put_etag(struct out *o, const struct wb_dead_letter *letter)
+{
+	put(o, "wb-item-etag", letter->item_etag.data ? keep(o, letter->item_etag) : wb_slice_cstr("unknown"));
+}
+
+/* All of wb-error-… but the reason. */
 static void put_error(struct out *o, const struct wb_dead_letter *letter, struct wb_slice message)
 {
 	size_t from;
 
-	put(o, "wb-error-reason", wb_slice_cstr(wb_reason_text(letter->reason)));
 	if (letter->status) {
 		put(o, "wb-error-status", keep_number(o, letter->status));
 		put(o, "wb-error-substatus", keep_number(o, letter->substatus));
@@ -99,7 +104,6 @@ static void put_error(struct out *o, const struct wb_dead_letter *letter, struct
 	from = o->scratch->len;
 	wb_buf_appendf(o->scratch, "%.2f", letter->request_charge);
 	put(o, "wb-error-request-charge", wb_slice(o->scratch->data + from, o->scratch->len - from));
-	put(o, "wb-item-etag", letter->item_etag.data ? keep(o, letter->item_etag) : wb_slice_cstr("unknown"));
 }
 
 /* Names and meaning: org.apache.kafka.connect.runtime.errors.DeadLetterQueueReporter. Their values are texts too. */
@@ -121,7 +125,8 @@ size_t wb_dead_letter_headers(
 	const struct wb_dead_letter *letter, struct wb_buf *scratch, struct wb_header ret[WB_DEAD_LETTER_HEADERS_MAX])
 {
 	struct out o = { .scratch = scratch, .headers = ret };
-	struct wb_slice message = cut(letter->message, WB_DEAD_LETTER_MESSAGE_MAX);
+	struct wb_slice message = cut(letter->message,
+		letter->form == WB_DEAD_LETTER_FULL ? WB_DEAD_LETTER_MESSAGE_MAX : WB_DEAD_LETTER_MESSAGE_SHORT);
 	struct wb_slice topic, partition, offset, consumer;
 
 	/* All room is taken first: the values would move if scratch grew between them. */
@@ -134,15 +139,34 @@ size_t wb_dead_letter_headers(
 	partition = keep_number(&o, letter->origin_partition);
 	offset = keep_number(&o, letter->origin_offset);
 	consumer = keep(&o, letter->consumer);
-	put_error(&o, letter, message);
+	put(&o, "wb-error-reason", wb_slice_cstr(wb_reason_text(letter->reason)));
+	if (letter->form != WB_DEAD_LETTER_LEAST)
+		put_error(&o, letter, message);
+	put_etag(&o, letter);
 	put(&o, "wb-origin-topic", topic);
 	put(&o, "wb-origin-partition", partition);
 	put(&o, "wb-origin-offset", offset);
-	if (letter->origin_timestamp_ms >= 0)
-		put(&o, "wb-origin-timestamp", keep_number(&o, letter->origin_timestamp_ms));
-	put(&o, "wb-consumer", consumer);
-	put_connect(&o, letter, topic, partition, offset, consumer, message);
+	if (letter->form != WB_DEAD_LETTER_LEAST) {
+		if (letter->origin_timestamp_ms >= 0)
+			put(&o, "wb-origin-timestamp", keep_number(&o, letter->origin_timestamp_ms));
+		put(&o, "wb-consumer", consumer);
+	}
+	if (letter->form == WB_DEAD_LETTER_FULL)
+		put_connect(&o, letter, topic, partition, offset, consumer, message);
 	return wb_buf_status(scratch) == WB_OK ? o.count : 0;
+}
+
+const char *wb_dead_letter_form_text(enum wb_dead_letter_form form)
+{
+	switch (form) {
+	case WB_DEAD_LETTER_FULL:
+		return "full";
+	case WB_DEAD_LETTER_SHORT:
+		return "short";
+	case WB_DEAD_LETTER_LEAST:
+		return "least";
+	}
+	return "unknown";
 }
 
 static struct wb_slice text_of(const struct wb_header *headers, size_t count, const char *name)

@@ -123,6 +123,9 @@ static enum wb_err err_of(rd_kafka_resp_err_t err)
 	case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
 	case RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE:
 		return WB_ETOOBIG;
+	case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+	case RD_KAFKA_RESP_ERR__INVALID_ARG:
+		return WB_EINVAL;
 	default:
 		return WB_EIO;
 	}
@@ -281,27 +284,40 @@ static void *watch_run(void *arg)
 	return NULL;
 }
 
-/* The client's limit is raised to what the caller has to send, even above the user's word. */
-static bool raise_message_limit(struct wb_kafka_producer *p, int64_t at_least, struct wb_error *e)
+static int64_t number_of(const rd_kafka_conf_t *conf, const char *name)
 {
 	char text[64] = "";
 	size_t size = sizeof text;
-	int64_t limit;
 
-	if (rd_kafka_conf_get(p->conf, "message.max.bytes", text, &size) != RD_KAFKA_CONF_OK)
+	if (rd_kafka_conf_get(conf, name, text, &size) != RD_KAFKA_CONF_OK)
+		return 0;
+	return strtoll(text, NULL, 10);
+}
+
+static bool set_number(rd_kafka_conf_t *conf, const char *name, int64_t value, struct wb_error *e)
+{
+	char text[24], error[256];
+
+	(void)snprintf(text, sizeof text, "%lld", (long long)value); /* 20 digits fit */
+	if (rd_kafka_conf_set(conf, name, text, error, sizeof error) == RD_KAFKA_CONF_OK)
+		return true;
+	(void)wb_error_set(e, WB_EINVAL, "kafka.%s: %s", name, error);
+	return false;
+}
+
+/* What the caller cannot do without, even against the user's word: the limit is raised to what has to be sent, and the
+ * queue to hold a record of that size, which would be "full" for ever otherwise. */
+static bool set_needs(rd_kafka_conf_t *conf, const struct wb_kafka_producer_settings *settings, struct wb_error *e)
+{
+	int64_t at_least = settings->message_max_bytes, kbytes;
+
+	if (number_of(conf, "message.max.bytes") < at_least && !set_number(conf, "message.max.bytes", at_least, e))
 		return false;
-	limit = strtoll(text, NULL, 10);
-	if (limit < at_least) {
-		char error[256];
-
-		limit = at_least;
-		(void)snprintf(text, sizeof text, "%lld", (long long)limit); /* 20 digits fit */
-		if (rd_kafka_conf_set(p->conf, "message.max.bytes", text, error, sizeof error) != RD_KAFKA_CONF_OK) {
-			(void)wb_error_set(e, WB_EINVAL, "kafka.message.max.bytes: %s", error);
-			return false;
-		}
-	}
-	return true;
+	kbytes = (number_of(conf, "message.max.bytes") + 1023) / 1024;
+	if (at_least > 0 && number_of(conf, "queue.buffering.max.kbytes") < kbytes &&
+		!set_number(conf, "queue.buffering.max.kbytes", kbytes, e))
+		return false;
+	return !settings->alone || set_number(conf, "batch.num.messages", 1, e);
 }
 
 /* librdkafka counts keys and values towards queue_bytes, not what it adds to each record. */
@@ -346,7 +362,7 @@ struct wb_kafka_producer *wb_kafka_producer_new(const struct wb_kafka_options *o
 		rd_kafka_conf_set_dr_msg_cb(p->conf, on_delivery);
 		rd_kafka_conf_set_error_cb(p->conf, on_error);
 	}
-	if (!p->conf || !raise_message_limit(p, settings->message_max_bytes, e) || !(p->client = client_new(p, e))) {
+	if (!p->conf || !set_needs(p->conf, settings, e) || !(p->client = client_new(p, e))) {
 		if (p->conf)
 			rd_kafka_conf_destroy(p->conf);
 		free(p);
@@ -437,6 +453,8 @@ enum wb_err wb_kafka_producer_send(
 	atomic_fetch_add(&p->in_flight, 1);
 	c = client_use(p);
 	err = produce(c->rk, record, headers, pending);
+	if (err == RD_KAFKA_RESP_ERR__FATAL) /* while the client is held: its successor is not meant */
+		atomic_store(&p->fatal, true);
 	client_done(p, c);
 	if (!err)
 		return WB_OK;
@@ -444,18 +462,8 @@ enum wb_err wb_kafka_producer_send(
 	free(pending);
 	if (headers)
 		rd_kafka_headers_destroy(headers);
-	switch (err) {
-	case RD_KAFKA_RESP_ERR__QUEUE_FULL:
-		return WB_EFULL;
-	case RD_KAFKA_RESP_ERR__FATAL: /* the next client takes it */
-		atomic_store(&p->fatal, true);
-		return WB_EFULL;
-	case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
-	case RD_KAFKA_RESP_ERR__INVALID_ARG:
-		return WB_EINVAL;
-	default:
-		return err_of(err);
-	}
+	/* After a fatal error the next client takes it. */
+	return err == RD_KAFKA_RESP_ERR__QUEUE_FULL || err == RD_KAFKA_RESP_ERR__FATAL ? WB_EFULL : err_of(err);
 }
 
 enum wb_err wb_kafka_producer_flush(struct wb_kafka_producer *p, int64_t timeout_ms)

@@ -26,25 +26,28 @@ struct wb_kafka_producer_settings {
 	int64_t delivery_timeout_ms;   /* message.timeout.ms: after it a record's callback says WB_ETIMEDOUT */
 	int64_t queue_bytes;           /* of keys and values, or 512 bytes a record where they are smaller */
 	const char *compression;       /* "none", "zstd", "lz4" … ; NULL: the user's or librdkafka's default */
-	int64_t message_max_bytes;     /* the client takes at least this, whatever message.max.bytes says; 0: 3 MB */
+	int64_t message_max_bytes; /* the client takes at least this, whatever message.max.bytes says, and its queue
+	                                * holds one of that size; 0: 3 MB, and only where the queue has room */
+	bool alone; /* each record is a batch of its own, so that its size is judged without others' */
 };
 
 struct wb_kafka_record {
 	const char *topic;
-	int32_t partition;             /* -1: by key */
-	struct wb_slice key;           /* data NULL: no key */
-	struct wb_slice value;         /* data NULL: no value */
+	int32_t partition; /* -1: by key */
+	struct wb_slice key; /* data NULL: no key */
+	struct wb_slice value; /* data NULL: no value */
 	const struct wb_header *headers;
 	size_t header_count;
-	int64_t timestamp_ms;          /* 0: now; when read: -1 for none */
-	int64_t offset;                /* when read */
+	int64_t timestamp_ms; /* 0: now; when read: -1 for none */
+	int64_t offset; /* when read */
 };
 
 struct wb_kafka_ack {
-	enum wb_err err;               /* WB_OK: acknowledged. WB_ETIMEDOUT, WB_ETOOBIG, WB_EIO: not, or not surely */
+	enum wb_err err; /* WB_OK: acknowledged. WB_ETIMEDOUT, WB_ETOOBIG (it, or the batch that it was in),
+	                                * WB_EINVAL (no such partition), WB_EIO: not, or not surely */
 	int32_t partition;
 	int64_t offset;
-	const char *text;              /* librdkafka's words; valid during the call */
+	const char *text; /* librdkafka's words; valid during the call */
 };
 typedef void (*wb_kafka_ack_fn)(void *arg, const struct wb_kafka_ack *ack);
 

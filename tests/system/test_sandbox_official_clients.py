@@ -105,7 +105,7 @@ def test_javascript_documents_and_bulk(make_sandbox, ranges):
         "again": [409, 409],
         "databases": ["by-js", sandbox.info["database"]],
         "containers": ["things"],
-        "partitionKey": {"paths": ["/pk"], "kind": "Hash", "version": 2},
+        "partitionKey": {"paths": ["/pk"], "kind": "Hash"},
         "create": 201, "createAgain": 409, "read": 1, "replace": 2, "replaceStale": 412,
         "upsert": [201, 200], "delete": 204, "readDeleted": 404,
         "mixed": [409, 200, 200, 204, 404], "mixedRead": 1, "olderBulk": [201, 200],

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <cmocka.h>
 
 struct fixture {
@@ -19,7 +20,9 @@ struct fixture {
 static int setup(void **state)
 {
 	static struct fixture f;
-	const struct wb_container_place place = { "db", "AAAAAQ==", 1, 2 };
+	const struct wb_container_place place = {
+		.database_name = "db", .database_rid = "AAAAAQ==", .database_number = 1, .number = 2
+	};
 	struct wb_resource_result result;
 
 	f = (struct fixture){ .budget = { .max_bytes = 1 << 30 } };
@@ -167,7 +170,6 @@ static void bad_bodies_are_refused_whole(void **state)
 		"[{\"partitionKey\":\"[1]\",\"resourceBody\":{\"id\":\"a\"}}]",
 		"[{\"operationType\":\"Merge\",\"partitionKey\":\"[1]\",\"resourceBody\":{\"id\":\"a\"}}]",
 		"[{\"operationType\":\"Upsert\",\"partitionKey\":[1],\"resourceBody\":{\"id\":\"a\"}}]",
-		"[{\"operationType\":\"Upsert\",\"partitionKey\":\"[1]\",\"resourceBody\":\"text\"}]",
 		"[{\"operationType\":\"Delete\",\"partitionKey\":\"[1]\"}]",
 		"[{\"operationType\":\"Delete\",\"partitionKey\":\"[1]\",\"id\":7}]",
 		"[{\"operationType\":\"Delete\",\"partitionKey\":\"[1]\",\"id\":\"a\",\"resourceBody\":{}}]",
@@ -223,6 +225,112 @@ static void an_operation_with_a_bad_key_fails_alone(void **state)
 	assert_int_equal(status_of(f, 2), 201);
 }
 
+static void an_operation_whose_document_is_bad_fails_alone(void **state)
+{
+	static const char *const bad[] = { "\"text\"", "[{}]", "7", "{\"id\":\"a\",\"id\":\"a\",\"pk\":\"p\"}",
+		"{\"id\":\"a\",\"pk\":\"p\",\"\\u0070k\":\"p\"}", "{\"pk\":\"p\"}", "{\"id\":\"a\",\"pk\":{}}" };
+	struct fixture *f = *state;
+	char text[1000];
+
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		(void)snprintf(text, sizeof text,
+			"[" UPSERT("x") ",{\"operationType\":\"Upsert\",\"partitionKey\":\"[\\\"p\\\"]\","
+					"\"resourceBody\":%s}," UPSERT("y") "]",
+			bad[i]);
+		assert_int_equal(run(f, text, NULL), 207);
+		assert_int_equal(status_of(f, 0) / 100, 2);
+		assert_int_equal(status_of(f, 1), 400);
+		assert_int_equal(status_of(f, 2) / 100, 2);
+	}
+	assert_int_equal(f->container->ranges[0]->store.count, 2);
+}
+
+#define PATCH(body) \
+	"{\"operationType\":\"Patch\",\"id\":\"a\",\"partitionKey\":\"[\\\"p\\\"]\",\"resourceBody\":" body "}"
+
+static void a_patch_is_an_operation_as_others(void **state)
+{
+	struct fixture *f = *state;
+	json_t *body;
+
+	assert_int_equal(
+		run(f,
+			"[" PATCH("{\"operations\":[{\"op\":\"set\",\"path\":\"/n\",\"value\":1}]}") "," UPSERT("a") "," PATCH("{\"operations\":[{\"op\":\"set\",\"path\":\"/n\",\"value\":1}]}") "," PATCH(
+				"[{\"op\":\"incr\",\"path\":\"/n\",\"value\":2}]") "," PATCH("{\"condition\":\"from c "
+											     "where c.n = "
+											     "9\",\"operations\":"
+											     "[{\"op\":\"remove\","
+											     "\"path\":\"/n\"}]}") "," PATCH("{\"condition\":\"from\","
+															     "\"operations\":[{\"op\":"
+															     "\"remove\",\"path\":\"/"
+															     "n\"}]}") "," PATCH("{\"op"
+																		 "erati"
+																		 "ons\""
+																		 ":[]}") "," PATCH("7") "]",
+			NULL),
+		207);
+	assert_int_equal(status_of(f, 0), 404);
+	assert_int_equal(status_of(f, 1), 201);
+	assert_int_equal(status_of(f, 2), 200);
+	assert_int_equal(status_of(f, 3), 200);
+	assert_int_equal(status_of(f, 4), 412);
+	assert_int_equal(status_of(f, 5), 400);
+	assert_int_equal(status_of(f, 6), 400);
+	assert_int_equal(status_of(f, 7), 400);
+	body = json_object_get(json_array_get(f->reply, 3), "resourceBody");
+	assert_int_equal(json_integer_value(json_object_get(body, "n")), 3);
+}
+
+static void conditions_of_operations_are_held(void **state)
+{
+	struct fixture *f = *state;
+	const char *etag;
+	char text[2000], quoted[100];
+
+	assert_int_equal(run(f, "[" UPSERT("a") "]", NULL), 200);
+	etag = json_string_value(json_object_get(json_array_get(f->reply, 0), "eTag"));
+	(void)snprintf(quoted, sizeof quoted, "\\\"%.*s\\\"", (int)strlen(etag) - 2, etag + 1);
+	(void)snprintf(text, sizeof text,
+		"[{\"operationType\":\"Replace\",\"id\":\"a\",\"partitionKey\":\"[\\\"p\\\"]\",\"ifMatch\":\"%s\","
+		"\"resourceBody\":{\"id\":\"a\",\"pk\":\"p\",\"n\":1}},"
+		"{\"operationType\":\"Delete\",\"id\":\"a\",\"partitionKey\":\"[\\\"p\\\"]\",\"ifMatch\":\"%s\"},"
+		"{\"operationType\":\"Patch\",\"id\":\"a\",\"partitionKey\":\"[\\\"p\\\"]\",\"ifMatch\":\"%s\","
+		"\"resourceBody\":{\"operations\":[{\"op\":\"incr\",\"path\":\"/n\",\"value\":1}]}},"
+		"{\"operationType\":\"Upsert\",\"partitionKey\":\"[\\\"p\\\"]\",\"ifNoneMatch\":\"*\","
+		"\"resourceBody\":{\"id\":\"a\",\"pk\":\"p\"}},"
+		"{\"operationType\":\"Upsert\",\"partitionKey\":\"[\\\"p\\\"]\",\"ifMatch\":\"%s\","
+		"\"resourceBody\":{\"id\":\"b\",\"pk\":\"p\"}}]",
+		quoted, quoted, quoted, quoted);
+	assert_int_equal(run(f, text, NULL), 207);
+	assert_int_equal(status_of(f, 0), 200);
+	assert_int_equal(status_of(f, 1), 412);
+	assert_int_equal(status_of(f, 2), 412);
+	assert_int_equal(status_of(f, 3), 412);
+	assert_int_equal(status_of(f, 4), 201); /* nothing there: the service creates */
+}
+
+static void faults_by_id_hit_every_kind_of_operation(void **state)
+{
+	static const char all[] = "[" UPSERT(
+		"a") ",{\"operationType\":\"Create\",\"partitionKey\":\"[\\\"p\\\"]\","
+		     "\"resourceBody\":{\"id\":\"a\",\"pk\":\"p\"}},"
+		     "{\"operationType\":\"Replace\",\"id\":\"a\",\"partitionKey\":\"[\\\"p\\\"]\","
+		     "\"resourceBody\":{\"id\":\"a\",\"pk\":\"p\"}},"
+		     "{\"operationType\":\"Delete\",\"id\":\"a\",\"partitionKey\":\"[\\\"p\\\"]\"},"
+		     "{\"operationType\":\"Read\",\"id\":\"a\",\"partitionKey\":\"[\\\"p\\\"]\"}," PATCH(
+			     "{\"operations\":[{\"op\":\"set\",\"path\":\"/n\",\"value\":1}]}") "]";
+	struct wb_faults *faults = wb_faults_new(1);
+	struct fixture *f = *state;
+
+	assert_int_equal(
+		wb_faults_add(faults, wb_slice_cstr("{\"match\":{\"id\":\"a\"},\"status\":424}"), NULL), WB_OK);
+	assert_int_equal(run(f, all, faults), 207);
+	for (size_t i = 0; i < f->bulk.count; i++)
+		assert_int_equal(status_of(f, i), 424);
+	assert_int_equal(f->container->ranges[0]->store.count, 0);
+	wb_faults_free(&faults);
+}
+
 static void faults_hit_the_operations_that_they_name(void **state)
 {
 	struct fixture *f = *state;
@@ -257,7 +365,11 @@ int main(void)
 		T(bad_bodies_are_refused_whole),
 		T(a_hundred_operations_and_two_megabytes_are_the_limit),
 		T(an_operation_with_a_bad_key_fails_alone),
+		T(an_operation_whose_document_is_bad_fails_alone),
+		T(a_patch_is_an_operation_as_others),
+		T(conditions_of_operations_are_held),
 		T(faults_hit_the_operations_that_they_name),
+		T(faults_by_id_hit_every_kind_of_operation),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

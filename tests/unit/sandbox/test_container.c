@@ -11,7 +11,9 @@ static struct wb_store_budget budget = { .max_bytes = 1 << 30 };
 
 static struct wb_container *make(const char *definition, unsigned ranges, struct wb_resource_result *ret)
 {
-	const struct wb_container_place place = { "db", "AAAAAQ==", 1, 2 };
+	const struct wb_container_place place = {
+		.database_name = "db", .database_rid = "AAAAAQ==", .database_number = 1, .number = 2
+	};
 
 	return wb_container_new(&place, wb_slice_cstr(definition), ranges, &budget, 1700000000, ret);
 }
@@ -21,7 +23,8 @@ static void ranges_cover_all_keys_without_gaps(void **state)
 	(void)state;
 	for (unsigned n = 1; n <= WB_RANGES_MAX; n = n < 10 ? n + 1 : n * 2) {
 		struct wb_resource_result result;
-		struct wb_container *c = make("{\"id\":\"c\",\"partitionKey\":{\"paths\":[\"/pk\"]}}", n, &result);
+		struct wb_container *c = make(
+			"{\"id\":\"c\",\"partitionKey\":{\"paths\":[\"/pk\"],\"version\":2}}", n, &result);
 
 		assert_non_null(c);
 		assert_int_equal(result.status, 201);
@@ -39,7 +42,8 @@ static void ranges_cover_all_keys_without_gaps(void **state)
 static void a_key_falls_into_exactly_one_range(void **state)
 {
 	struct wb_resource_result result;
-	struct wb_container *c = make("{\"id\":\"c\",\"partitionKey\":{\"paths\":[\"/pk\"]}}", 7, &result);
+	struct wb_container *c = make(
+		"{\"id\":\"c\",\"partitionKey\":{\"paths\":[\"/pk\"],\"version\":2}}", 7, &result);
 	unsigned seen[7] = { 0 };
 
 	(void)state;
@@ -69,7 +73,8 @@ static void a_key_falls_into_exactly_one_range(void **state)
 static void the_border_belongs_to_the_right_range(void **state)
 {
 	struct wb_resource_result result;
-	struct wb_container *c = make("{\"id\":\"c\",\"partitionKey\":{\"paths\":[\"/pk\"]}}", 4, &result);
+	struct wb_container *c = make(
+		"{\"id\":\"c\",\"partitionKey\":{\"paths\":[\"/pk\"],\"version\":2}}", 4, &result);
 	struct wb_epk epk;
 
 	(void)state;
@@ -92,7 +97,7 @@ static void a_definition_is_kept_and_completed(void **state)
 {
 	struct wb_resource_result result;
 	struct wb_container *c = make(
-		"{\"id\":\"c\",\"partitionKey\":{\"paths\":[\"/a/b\"]},\"defaultTtl\":-1}", 1, &result);
+		"{\"id\":\"c\",\"partitionKey\":{\"paths\":[\"/a/b\"],\"version\":2},\"defaultTtl\":-1}", 1, &result);
 	struct wb_buf b;
 	json_t *shown;
 
@@ -112,6 +117,58 @@ static void a_definition_is_kept_and_completed(void **state)
 	wb_container_release(&c);
 }
 
+/* Half of the keys in each of the first and last quarter would be the sign of borders at the wrong place. */
+static void keys_spread_over_the_ranges_of_every_kind(void **state)
+{
+	static const struct {
+		const char *definition;
+		enum wb_pk_kind kind;
+		unsigned count;
+	} kinds[] = {
+		{ "{\"id\":\"c\",\"partitionKey\":{\"paths\":[\"/a\"],\"kind\":\"Hash\"}}", WB_PK_HASH_V1, 1 },
+		{ "{\"id\":\"c\",\"partitionKey\":{\"paths\":[\"/a\"],\"version\":1}}", WB_PK_HASH_V1, 1 },
+		{ "{\"id\":\"c\",\"partitionKey\":{\"paths\":[\"/a\",\"/b/c\",\"/d\"],\"kind\":\"MultiHash\"}}",
+			WB_PK_MULTI_HASH, 3 },
+	};
+
+	(void)state;
+	for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+		struct wb_resource_result result;
+		struct wb_container *c = make(kinds[k].definition, 8, &result);
+		unsigned seen[8] = { 0 };
+
+		assert_non_null(c);
+		assert_int_equal(c->key.kind, kinds[k].kind);
+		assert_string_equal(c->ranges[0]->min_text, "");
+		assert_string_equal(c->ranges[7]->max_text, "FF");
+		for (int i = 0; i < 4000; i++) {
+			struct wb_pk pk = { .count = kinds[k].count };
+			struct wb_epk epk;
+
+			for (unsigned j = 0; j < pk.count; j++)
+				pk.component[j] = (struct wb_pk_component){ .type = WB_PK_NUMBER, .number = i + j };
+			wb_pk_hash(c->key.kind, &pk, &epk);
+			for (unsigned j = 0; j < 8; j++)
+				seen[j] += wb_range_contains(c->ranges[j], &epk);
+		}
+		for (unsigned j = 0; j < 8; j++)
+			assert_in_range(seen[j], 400, 600);
+		wb_container_release(&c);
+	}
+}
+
+static void a_version_that_is_absent_stays_absent(void **state)
+{
+	struct wb_resource_result result;
+	struct wb_container *c = make("{\"id\":\"c\",\"partitionKey\":{\"paths\":[\"/a\"]}}", 1, &result);
+	json_t *key = json_object_get(c->definition, "partitionKey");
+
+	(void)state;
+	assert_null(json_object_get(key, "version"));
+	assert_string_equal(json_string_value(json_object_get(key, "kind")), "Hash");
+	wb_container_release(&c);
+}
+
 static void bad_definitions_are_refused(void **state)
 {
 	static const char *const bad[] = {
@@ -125,8 +182,11 @@ static void bad_definitions_are_refused(void **state)
 		"{\"id\":\"c\",\"partitionKey\":{\"paths\":[]}}",
 		"{\"id\":\"c\",\"partitionKey\":{\"paths\":[\"pk\"]}}",
 		"{\"id\":\"c\",\"partitionKey\":{\"paths\":[1]}}",
-		"{\"id\":\"c\",\"partitionKey\":{\"paths\":[\"/a\",\"/b\"],\"kind\":\"MultiHash\",\"version\":2}}",
-		"{\"id\":\"c\",\"partitionKey\":{\"paths\":[\"/a\"],\"kind\":\"Hash\",\"version\":1}}",
+		"{\"id\":\"c\",\"partitionKey\":{\"paths\":[\"/a\",\"/b\"],\"kind\":\"MultiHash\",\"version\":1}}",
+		"{\"id\":\"c\",\"partitionKey\":{\"paths\":[\"/a\",\"/b\",\"/c\",\"/d\"],\"kind\":\"MultiHash\"}}",
+		"{\"id\":\"c\",\"partitionKey\":{\"paths\":[\"/a\",\"/b\"],\"kind\":\"Hash\",\"version\":2}}",
+		"{\"id\":\"c\",\"partitionKey\":{\"paths\":[\"/a\"],\"kind\":\"Range\",\"version\":2}}",
+		"{\"id\":\"c\",\"partitionKey\":{\"paths\":[\"/a\"],\"kind\":\"Hash\",\"version\":3}}",
 	};
 
 	(void)state;
@@ -163,6 +223,8 @@ int main(void)
 		cmocka_unit_test(a_key_falls_into_exactly_one_range),
 		cmocka_unit_test(the_border_belongs_to_the_right_range),
 		cmocka_unit_test(a_definition_is_kept_and_completed),
+		cmocka_unit_test(keys_spread_over_the_ranges_of_every_kind),
+		cmocka_unit_test(a_version_that_is_absent_stays_absent),
 		cmocka_unit_test(bad_definitions_are_refused),
 		cmocka_unit_test(resource_ids_are_made_as_the_clients_take_them_apart),
 	};

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <cmocka.h>
 
 struct fixture {
@@ -15,15 +16,31 @@ struct fixture {
 	double limit;
 };
 
+static struct wb_container *make_container(struct wb_store_budget *budget, const char *members)
+{
+	const struct wb_container_place place = {
+		.database_name = "db", .database_rid = "AAAAAQ==", .database_number = 1, .number = 2
+	};
+	struct wb_resource_result result;
+	char text[500];
+
+	(void)snprintf(text, sizeof text, "{\"id\":\"c\",%s}", members);
+	return wb_container_new(&place, wb_slice_cstr(text), 4, budget, 1, &result);
+}
+
+/* Another container in the place of the fixture's. */
+static void use_container(struct fixture *f, const char *members)
+{
+	wb_container_release(&f->container);
+	f->container = make_container(&f->budget, members);
+	assert_non_null(f->container);
+}
+
 static int setup(void **state)
 {
 	static struct fixture f;
-	const struct wb_container_place place = { "db", "AAAAAQ==", 1, 2 };
-	struct wb_resource_result result;
-
-	f = (struct fixture){ .budget = { .max_bytes = 1 << 30 }, .now = { 1700000000, 1000 } };
-	f.container = wb_container_new(&place, wb_slice_cstr("{\"id\":\"c\",\"partitionKey\":{\"paths\":[\"/pk\"]}}"),
-		4, &f.budget, 1, &result);
+	f = (struct fixture){ .budget = { .max_bytes = 1 << 30 }, .now = { 1700000000, 1000, 1700000000000 } };
+	f.container = make_container(&f.budget, "\"partitionKey\":{\"paths\":[\"/pk\"]}");
 	wb_document_scratch_init(&f.scratch);
 	wb_buf_init(&f.body, 1 << 20);
 	*state = &f;
@@ -43,6 +60,7 @@ static int teardown(void **state)
 struct call {
 	enum wb_operation operation;
 	const char *id, *key, *document, *if_match, *if_none_match;
+	const char *patch;
 	int only; /* index of the range + 1 */
 };
 
@@ -55,6 +73,7 @@ static struct wb_document_result run(struct fixture *f, struct call c)
 	struct wb_document_result result;
 	struct wb_json_document found;
 	struct wb_json_error where;
+	struct wb_patch patch;
 	struct wb_error why;
 	struct wb_pk key;
 
@@ -65,6 +84,11 @@ static struct wb_document_result run(struct fixture *f, struct call c)
 			wb_json_scan_document(wb_slice_cstr(c.document), &f->container->key.paths, &found, &where),
 			WB_JSON_OK);
 		request.found = &found;
+	}
+	if (c.patch) {
+		if (wb_patch_parse(wb_slice_cstr(c.patch), &f->scratch, &patch, &why))
+			fail_msg("%s", why.text);
+		request.patch = &patch;
 	}
 	request.stated = &key;
 	request.only = c.only ? f->container->ranges[c.only - 1] : NULL;
@@ -78,6 +102,9 @@ static struct wb_document_result run(struct fixture *f, struct call c)
 #define CREATE(f, key_, document_) RUN((f), .operation = WB_OPERATION_CREATE, .key = (key_), .document = (document_))
 #define READ(f, key_, id_)         RUN((f), .operation = WB_OPERATION_READ, .key = (key_), .id = (id_))
 #define DELETE(f, key_, id_)       RUN((f), .operation = WB_OPERATION_DELETE, .key = (key_), .id = (id_))
+
+#define PATCH(f, key_, id_, patch_) \
+	RUN((f), .operation = WB_OPERATION_PATCH, .key = (key_), .id = (id_), .patch = (patch_))
 
 static void upsert_creates_and_then_replaces(void **state)
 {
@@ -293,6 +320,184 @@ static void every_outcome_is_counted(void **state)
 	assert_int_equal(conflicts, 2);
 }
 
+static void a_patch_writes_the_document_anew(void **state)
+{
+	struct fixture *f = *state;
+	struct wb_document_result before = UPSERT(f, "[\"p\"]", "{\"id\":\"a\",\"pk\":\"p\",\"n\":1}"), after;
+
+	after = PATCH(f, "[\"p\"]", "a", "[{\"op\":\"incr\",\"path\":\"/n\",\"value\":2}]");
+	assert_int_equal(after.status, 200);
+	assert_true(after.charge > 1);
+	assert_string_not_equal(after.etag, before.etag);
+	assert_memory_equal(f->body.data, "{\"id\":\"a\",\"pk\":\"p\",\"n\":3,", 25);
+	assert_string_equal(READ(f, "[\"p\"]", "a").etag, after.etag);
+}
+
+static void a_patch_that_fails_changes_nothing(void **state)
+{
+	static const struct {
+		const char *patch;
+		unsigned status;
+	} cases[] = {
+		{ "[{\"op\":\"set\",\"path\":\"/n\",\"value\":2},{\"op\":\"remove\",\"path\":\"/x\"}]", 400 },
+		{ "[{\"op\":\"set\",\"path\":\"/id\",\"value\":\"b\"}]", 400 },
+		{ "[{\"op\":\"set\",\"path\":\"/pk\",\"value\":\"p\"}]", 400 },
+		{ "[{\"op\":\"set\",\"path\":\"/_ts\",\"value\":1}]", 400 },
+		{ "{\"condition\":\"from c where c.n = 2\",\"operations\":"
+		  "[{\"op\":\"set\",\"path\":\"/n\",\"value\":2}]}",
+			412 },
+		{ "{\"condition\":\"where c.n = 1\",\"operations\":[{\"op\":\"set\",\"path\":\"/n\",\"value\":2}]}",
+			400 },
+	};
+	struct fixture *f = *state;
+	struct wb_document_result before = UPSERT(f, "[\"p\"]", "{\"id\":\"a\",\"pk\":\"p\",\"n\":1}");
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct wb_document_result r = PATCH(f, "[\"p\"]", "a", cases[i].patch);
+
+		if (r.status != cases[i].status)
+			fail_msg("%s: %u", cases[i].patch, r.status);
+		assert_true(r.why.text[0] != '\0');
+		assert_string_equal(READ(f, "[\"p\"]", "a").etag, before.etag);
+	}
+	assert_int_equal(PATCH(f, "[\"p\"]", "b", cases[0].patch).status, 404);
+}
+
+static void a_patch_may_not_move_an_item(void **state)
+{
+	struct fixture *f = *state;
+
+	use_container(f, "\"partitionKey\":{\"paths\":[\"/a/b\"]}");
+	assert_int_equal(UPSERT(f, "[1]", "{\"id\":\"x\",\"a\":{\"b\":1}}").status, 201);
+	assert_int_equal(PATCH(f, "[1]", "x", "[{\"op\":\"set\",\"path\":\"/a\",\"value\":{\"b\":2}}]").status, 400);
+	assert_int_equal(PATCH(f, "[1]", "x", "[{\"op\":\"remove\",\"path\":\"/a\"}]").status, 400);
+	assert_int_equal(PATCH(f, "[1]", "x", "[{\"op\":\"set\",\"path\":\"/a/c\",\"value\":2}]").status, 200);
+}
+
+static void a_patch_holds_to_its_etag_and_sees_system_properties(void **state)
+{
+	struct fixture *f = *state;
+	struct wb_document_result r = UPSERT(f, "[\"p\"]", "{\"id\":\"a\",\"pk\":\"p\"}");
+	const char *patch = "{\"condition\":\"from c where c._ts = 1700000000\",\"operations\":"
+			    "[{\"op\":\"incr\",\"path\":\"/n\",\"value\":1}]}";
+	char etag[WB_ETAG_SIZE];
+
+	strcpy(etag, r.etag);
+	r = RUN(f, .operation = WB_OPERATION_PATCH, .id = "a", .key = "[\"p\"]", .patch = patch, .if_match = etag);
+	assert_int_equal(r.status, 200);
+	r = RUN(f, .operation = WB_OPERATION_PATCH, .id = "a", .key = "[\"p\"]", .patch = patch, .if_match = etag);
+	assert_int_equal(r.status, 412);
+}
+
+#define UNIQUE "\"partitionKey\":{\"paths\":[\"/pk\"]},\"uniqueKeyPolicy\":{\"uniqueKeys\":[{\"paths\":[\"/mail\"]}]}"
+
+static void a_unique_key_is_kept_by_every_write(void **state)
+{
+	const char *b = "{\"id\":\"b\",\"pk\":\"p\",\"mail\":\"x\"}";
+	struct fixture *f = *state;
+
+	use_container(f, UNIQUE);
+	assert_int_equal(CREATE(f, "[\"p\"]", "{\"id\":\"a\",\"pk\":\"p\",\"mail\":\"x\"}").status, 201);
+	assert_int_equal(CREATE(f, "[\"p\"]", b).status, 409);
+	assert_int_equal(UPSERT(f, "[\"p\"]", b).status, 409);
+	assert_int_equal(UPSERT(f, "[\"q\"]", "{\"id\":\"b\",\"pk\":\"q\",\"mail\":\"x\"}").status, 201);
+	assert_int_equal(UPSERT(f, "[\"p\"]", "{\"id\":\"b\",\"pk\":\"p\",\"mail\":\"y\"}").status, 201);
+	assert_int_equal(
+		RUN(f, .operation = WB_OPERATION_REPLACE, .id = "b", .key = "[\"p\"]", .document = b).status, 409);
+	assert_int_equal(PATCH(f, "[\"p\"]", "b", "[{\"op\":\"set\",\"path\":\"/mail\",\"value\":\"x\"}]").status, 409);
+	assert_int_equal(UPSERT(f, "[\"p\"]", "{\"id\":\"a\",\"pk\":\"p\",\"mail\":\"x\",\"n\":1}").status, 200);
+	assert_int_equal(DELETE(f, "[\"p\"]", "a").status, 204);
+	assert_int_equal(UPSERT(f, "[\"p\"]", b).status, 200);
+	assert_int_equal(CREATE(f, "[\"p\"]", "{\"id\":\"c\",\"pk\":\"p\",\"mail\":\"y\"}").status, 201);
+}
+
+static void an_expired_item_is_gone_for_every_operation(void **state)
+{
+	const char *document = "{\"id\":\"a\",\"pk\":\"p\",\"mail\":1}";
+	const char *patch = "[{\"op\":\"set\",\"path\":\"/n\",\"value\":1}]";
+	struct fixture *f = *state;
+
+	use_container(f, UNIQUE ",\"defaultTtl\":10");
+	assert_int_equal(UPSERT(f, "[\"p\"]", document).status, 201);
+	f->now.wall_s += 9;
+	assert_int_equal(READ(f, "[\"p\"]", "a").status, 200);
+	f->now.wall_s++;
+	assert_int_equal(READ(f, "[\"p\"]", "a").status, 404);
+	assert_int_equal(DELETE(f, "[\"p\"]", "a").status, 404);
+	assert_int_equal(PATCH(f, "[\"p\"]", "a", patch).status, 404);
+	assert_int_equal(
+		RUN(f, .operation = WB_OPERATION_REPLACE, .id = "a", .key = "[\"p\"]", .document = document).status,
+		404);
+	assert_int_equal(CREATE(f, "[\"p\"]", document).status, 201);
+	f->now.wall_s += 10;
+	assert_int_equal(UPSERT(f, "[\"p\"]", document).status, 201);
+	f->now.wall_s += 10;
+	assert_int_equal(CREATE(f, "[\"p\"]", "{\"id\":\"b\",\"pk\":\"p\",\"mail\":1}").status, 201);
+	f->now.wall_s += 5;
+	assert_int_equal(PATCH(f, "[\"p\"]", "b", patch).status, 200); /* a write begins its time anew */
+	f->now.wall_s += 9;
+	assert_int_equal(READ(f, "[\"p\"]", "b").status, 200);
+}
+
+static void a_document_may_name_its_own_time(void **state)
+{
+	static const char *const bad[] = { "0", "-2", "1.5", "\"5\"", "3000000000", "[]" };
+	struct fixture *f = *state;
+	char text[100];
+
+	use_container(f, "\"partitionKey\":{\"paths\":[\"/pk\"]},\"defaultTtl\":10");
+	assert_int_equal(UPSERT(f, "[\"p\"]", "{\"id\":\"ever\",\"pk\":\"p\",\"ttl\":-1}").status, 201);
+	assert_int_equal(UPSERT(f, "[\"p\"]", "{\"id\":\"long\",\"pk\":\"p\",\"\\u0074tl\":20}").status, 201);
+	assert_int_equal(UPSERT(f, "[\"p\"]", "{\"id\":\"null\",\"pk\":\"p\",\"ttl\":null}").status, 201);
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		(void)snprintf(text, sizeof text, "{\"id\":\"bad\",\"pk\":\"p\",\"ttl\":%s}", bad[i]);
+		assert_int_equal(UPSERT(f, "[\"p\"]", text).status, 400);
+	}
+	f->now.wall_s += 19;
+	assert_int_equal(READ(f, "[\"p\"]", "null").status, 404);
+	assert_int_equal(READ(f, "[\"p\"]", "long").status, 200);
+	f->now.wall_s += 1;
+	assert_int_equal(READ(f, "[\"p\"]", "long").status, 404);
+	f->now.wall_s += 100000;
+	assert_int_equal(READ(f, "[\"p\"]", "ever").status, 200);
+}
+
+static void without_a_default_nothing_expires(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(UPSERT(f, "[\"p\"]", "{\"id\":\"a\",\"pk\":\"p\",\"ttl\":1}").status, 201);
+	f->now.wall_s += 100;
+	assert_int_equal(READ(f, "[\"p\"]", "a").status, 200);
+}
+
+static void bad_policies_make_no_container(void **state)
+{
+	static const char *const bad[] = { "\"defaultTtl\":0", "\"defaultTtl\":\"5\"", "\"defaultTtl\":-2",
+		"\"uniqueKeyPolicy\":{\"uniqueKeys\":[{}]}", "\"uniqueKeyPolicy\":{\"uniqueKeys\":[{\"paths\":[]}]}",
+		"\"uniqueKeyPolicy\":{\"uniqueKeys\":[{\"paths\":[\"no path\"]}]}",
+		"\"uniqueKeyPolicy\":{\"uniqueKeys\":7}" };
+	struct fixture *f = *state;
+	char text[300];
+
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		(void)snprintf(text, sizeof text, "\"partitionKey\":{\"paths\":[\"/pk\"]},%s", bad[i]);
+		if (make_container(&f->budget, text))
+			fail_msg("%s", bad[i]);
+	}
+	use_container(f, "\"partitionKey\":{\"paths\":[\"/pk\"]},\"defaultTtl\":null,\"uniqueKeyPolicy\":null");
+	use_container(f, "\"partitionKey\":{\"paths\":[\"/pk\"]},\"uniqueKeyPolicy\":{\"uniqueKeys\":[]}");
+}
+
+static void an_upsert_with_an_etag_creates_what_is_absent(void **state)
+{
+	struct fixture *f = *state;
+	struct wb_document_result r = RUN(f, .operation = WB_OPERATION_UPSERT, .key = "[\"p\"]",
+		.document = "{\"id\":\"a\",\"pk\":\"p\"}", .if_match = "\"00000000-0000-0000-0000-000000000000\"");
+
+	assert_int_equal(r.status, 201);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -310,6 +515,16 @@ int main(void)
 		T(a_range_over_its_limit_throttles_until_the_window_ends),
 		T(a_full_store_says_507),
 		T(every_outcome_is_counted),
+		T(a_patch_writes_the_document_anew),
+		T(a_patch_that_fails_changes_nothing),
+		T(a_patch_may_not_move_an_item),
+		T(a_patch_holds_to_its_etag_and_sees_system_properties),
+		T(a_unique_key_is_kept_by_every_write),
+		T(an_expired_item_is_gone_for_every_operation),
+		T(a_document_may_name_its_own_time),
+		T(without_a_default_nothing_expires),
+		T(bad_policies_make_no_container),
+		T(an_upsert_with_an_etag_creates_what_is_absent),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -40,7 +40,7 @@ static struct wb_emulator *start(const char *rules)
 
 static int connect_to(const struct wb_emulator *e)
 {
-	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(wb_emulator_port(e)) };
+	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(wb_emulator_port(e, 0)) };
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 
 	in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);

@@ -203,6 +203,120 @@ static void a_full_budget_refuses_and_changes_nothing(void **state)
 	put(f, "a", "k", "2");
 }
 
+static void an_item_ends_at_its_second(void **state)
+{
+	struct fixture *f = *state;
+
+	wb_store_set_policies(&f->store, 10, NULL);
+	put(f, "default", "k", "x");
+	wb_store_set_ttl(&f->store, put(f, "never", "k", "x"), WB_STORE_TTL_NEVER);
+	wb_store_set_ttl(&f->store, put(f, "long", "k", "x"), 100);
+	wb_store_expire(&f->store, 16); /* written at 7 */
+	assert_int_equal(f->store.count, 3);
+	wb_store_expire(&f->store, 17);
+	assert_null(find(f, "default", "k"));
+	assert_int_equal(f->store.count, 2);
+	wb_store_expire(&f->store, 107);
+	assert_int_equal(f->store.count, 1);
+	assert_non_null(find(f, "never", "k"));
+	wb_store_expire(&f->store, UINT32_MAX);
+	assert_int_equal(f->store.count, 1);
+}
+
+static void without_a_policy_nothing_ends(void **state)
+{
+	struct fixture *f = *state;
+
+	wb_store_set_ttl(&f->store, put(f, "a", "k", "x"), 1);
+	wb_store_expire(&f->store, UINT32_MAX);
+	assert_non_null(find(f, "a", "k"));
+}
+
+static void by_a_policy_of_never_only_what_says_so_ends(void **state)
+{
+	struct fixture *f = *state;
+
+	wb_store_set_policies(&f->store, WB_STORE_TTL_NEVER, NULL);
+	put(f, "a", "k", "x");
+	wb_store_set_ttl(&f->store, put(f, "b", "k", "x"), 5);
+	wb_store_expire(&f->store, 12);
+	assert_non_null(find(f, "a", "k"));
+	assert_null(find(f, "b", "k"));
+	wb_store_set_ttl(&f->store, put(f, "c", "k", "x"), 5);
+	put(f, "c", "k", "y"); /* written anew without */
+	wb_store_expire(&f->store, 1000);
+	assert_non_null(find(f, "c", "k"));
+}
+
+static bool is_odd(void *arg, const struct wb_item *item)
+{
+	size_t *seen = arg;
+
+	(*seen)++;
+	return item->number % 2 == 1;
+}
+
+static bool taken(struct fixture *f, struct wb_store *s, const char *id, const char *body)
+{
+	struct wb_item_key key = key_of(id, "k");
+
+	(void)f;
+	return wb_store_conflicts(s, &key, wb_slice_cstr(body));
+}
+
+static void moved_items_stay_as_they_are(void **state)
+{
+	struct fixture *f = *state;
+	struct wb_unique_keys keys = { 0 };
+	struct wb_store odd, both;
+	const struct wb_item *item;
+	char id[32], body[64];
+	uint64_t before = 0;
+	size_t seen = 0;
+
+	assert_int_equal(wb_unique_keys_add(&keys, true, wb_slice_cstr("/n"), NULL), WB_OK);
+	wb_store_set_policies(&f->store, 10, &keys);
+	wb_store_init(&odd, &f->budget, 4);
+	wb_store_set_policies(&odd, 10, &keys);
+	wb_store_init(&both, &f->budget, 5);
+	wb_store_set_policies(&both, 10, &keys);
+	for (int i = 0; i < 3000; i++) {
+		(void)snprintf(id, sizeof id, "%d", i);
+		(void)snprintf(body, sizeof body, "{\"n\":%d}", i);
+		put(f, id, "k", body);
+	}
+	item = find(f, "7", "k");
+	before = item->version;
+	wb_store_move(&f->store, &odd, is_odd, &seen);
+	assert_int_equal(seen, 3000);
+	assert_int_equal(f->store.count, 1500);
+	assert_int_equal(odd.count, 1500);
+	assert_true(taken(f, &f->store, "new", "{\"n\":7}") != taken(f, &odd, "new", "{\"n\":7}"));
+	wb_store_move(&odd, &both, NULL, NULL);
+	wb_store_move(&f->store, &both, NULL, NULL);
+	assert_int_equal(both.count, 3000);
+	assert_int_equal(f->store.count + odd.count, 0);
+	assert_int_equal(f->store.body_bytes + odd.body_bytes, 0);
+	item = wb_store_find(
+		&both, &(struct wb_item_key){ key_of("7", "k").hash, wb_slice_cstr("7"), wb_slice_cstr("k") });
+	assert_non_null(item);
+	assert_int_equal(item->version, before);
+	before = 0;
+	for (item = wb_store_after(&both, 0); item; item = wb_store_next(&both, item)) {
+		assert_true(item->number > before);
+		before = item->number;
+	}
+	assert_true(taken(f, &both, "new", "{\"n\":2999}"));
+	wb_store_expire(&both, 17);
+	assert_int_equal(both.count, 0);
+	assert_false(taken(f, &both, "new", "{\"n\":2999}"));
+	wb_store_release(&odd);
+	wb_store_release(&both);
+	wb_store_release(&f->store);
+	wb_store_init(&f->store, &f->budget, 3);
+	wb_unique_keys_release(&keys);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -215,6 +329,10 @@ int main(void)
 		T(a_walk_sees_every_item_once_in_the_order_of_creation),
 		T(a_walk_goes_on_behind_an_item_that_was_removed_meanwhile),
 		T(a_full_budget_refuses_and_changes_nothing),
+		T(an_item_ends_at_its_second),
+		T(without_a_policy_nothing_ends),
+		T(by_a_policy_of_never_only_what_says_so_ends),
+		T(moved_items_stay_as_they_are),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -73,11 +73,74 @@ static void a_deadline_in_the_past_does_not_wait(void **state)
 	wb_mutex_release(&s.lock);
 }
 
+struct pair {
+	pthread_rwlock_t lock;
+	int a, b; /* equal whenever nobody writes */
+	_Atomic int torn;
+};
+
+static void *write_pair(void *arg)
+{
+	struct pair *p = arg;
+
+	for (int i = 0; i < 1000; i++) {
+		wb_rwlock_write(&p->lock);
+		p->a++;
+		p->b++;
+		wb_rwlock_unlock(&p->lock);
+	}
+	return NULL;
+}
+
+static void *read_pair(void *arg)
+{
+	struct pair *p = arg;
+
+	for (int i = 0; i < 1000; i++) {
+		wb_rwlock_read(&p->lock);
+		if (p->a != p->b)
+			p->torn++;
+		wb_rwlock_unlock(&p->lock);
+	}
+	return NULL;
+}
+
+static void *read_once(void *arg)
+{
+	struct pair *p = arg;
+
+	wb_rwlock_read(&p->lock);
+	wb_rwlock_unlock(&p->lock);
+	return NULL;
+}
+
+static void writers_are_alone_and_readers_are_not(void **state)
+{
+	struct pair p = { .a = 0 };
+	pthread_t threads[4], reader;
+
+	(void)state;
+	wb_rwlock_init(&p.lock);
+	wb_rwlock_read(&p.lock);
+	reader = wb_thread_start("reader", read_once, &p);
+	wb_thread_join(reader); /* would not come back if readers shut one another out */
+	wb_rwlock_unlock(&p.lock);
+	for (int i = 0; i < 4; i++)
+		threads[i] = wb_thread_start("pair", i % 2 ? write_pair : read_pair, &p);
+	for (int i = 0; i < 4; i++)
+		wb_thread_join(threads[i]);
+	assert_int_equal(p.torn, 0);
+	assert_int_equal(p.a, 2000);
+	assert_int_equal(p.b, 2000);
+	wb_rwlock_release(&p.lock);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(threads_take_turns),
 		cmocka_unit_test(a_deadline_in_the_past_does_not_wait),
+		cmocka_unit_test(writers_are_alone_and_readers_are_not),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

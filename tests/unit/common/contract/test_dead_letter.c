@@ -136,6 +136,60 @@ static void long_messages_are_cut_between_characters(void **state)
 	wb_buf_release(&scratch);
 }
 
+static void assert_none_of_connect(const struct wb_header *headers, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		assert_false(headers[i].name.len > 2 && memcmp(headers[i].name.data, "__", 2) == 0);
+}
+
+/* In front of a UTF-8 character that would be cut in two. */
+static void the_short_form_has_a_short_message_and_one_dialect(void **state)
+{
+	char text[WB_DEAD_LETTER_MESSAGE_SHORT + 10];
+	struct wb_dead_letter letter = sample, read;
+	struct wb_header headers[WB_DEAD_LETTER_HEADERS_MAX];
+	struct wb_buf scratch;
+	size_t count;
+
+	(void)state;
+	memset(text, 'x', sizeof text);
+	memcpy(text + WB_DEAD_LETTER_MESSAGE_SHORT - 1, "\xc3\xa9", 2);
+	letter.message = wb_slice(text, sizeof text);
+	letter.form = WB_DEAD_LETTER_SHORT;
+	wb_buf_init(&scratch, 8192);
+	count = wb_dead_letter_headers(&letter, &scratch, headers);
+	assert_none_of_connect(headers, count);
+	assert_true(wb_dead_letter_parse(headers, count, &read));
+	assert_int_equal(read.message.len, WB_DEAD_LETTER_MESSAGE_SHORT - 1);
+	assert_int_equal(read.status, 400);
+	assert_int_equal(read.substatus, 1001);
+	assert_true(wb_slice_eq(read.activity_id, sample.activity_id));
+	assert_int_equal(read.attempts, 3);
+	assert_int_equal(read.first_at_ms, sample.first_at_ms);
+	assert_true(wb_slice_eq(read.item_etag, sample.item_etag));
+	assert_int_equal(read.origin_timestamp_ms, sample.origin_timestamp_ms);
+	assert_true(wb_slice_eq(read.consumer, sample.consumer));
+	wb_buf_release(&scratch);
+}
+
+static void the_least_form_says_what_a_replay_needs(void **state)
+{
+	struct wb_dead_letter letter = sample;
+	struct wb_header headers[WB_DEAD_LETTER_HEADERS_MAX];
+	struct wb_buf scratch;
+
+	(void)state;
+	letter.form = WB_DEAD_LETTER_LEAST;
+	wb_buf_init(&scratch, 8192);
+	assert_int_equal(wb_dead_letter_headers(&letter, &scratch, headers), 5);
+	assert_header(headers, 5, "wb-error-reason", "bad-request");
+	assert_header(headers, 5, "wb-item-etag", "\"etag\"");
+	assert_header(headers, 5, "wb-origin-topic", "writes");
+	assert_header(headers, 5, "wb-origin-partition", "5");
+	assert_header(headers, 5, "wb-origin-offset", "123456789012");
+	wb_buf_release(&scratch);
+}
+
 static void a_small_scratch_gives_no_headers(void **state)
 {
 	struct wb_header headers[WB_DEAD_LETTER_HEADERS_MAX];
@@ -184,6 +238,8 @@ int main(void)
 		cmocka_unit_test(every_header_of_a_letter_is_ours),
 		cmocka_unit_test(a_write_that_cosmos_never_saw_has_no_status),
 		cmocka_unit_test(long_messages_are_cut_between_characters),
+		cmocka_unit_test(the_short_form_has_a_short_message_and_one_dialect),
+		cmocka_unit_test(the_least_form_says_what_a_replay_needs),
 		cmocka_unit_test(a_small_scratch_gives_no_headers),
 		cmocka_unit_test(what_is_malformed_reads_as_zero),
 		cmocka_unit_test(a_record_without_a_reason_is_no_letter),

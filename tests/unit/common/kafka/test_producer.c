@@ -287,6 +287,122 @@ static void a_brokers_refusal_is_told(void **state)
 	mock_stop(&m);
 }
 
+/* Every record goes again until it is acknowledged, as the recorder does it. Callbacks only count and mark; the test's
+ * thread sends. */
+struct owner {
+	struct acks *acks;
+	int callbacks; /* under the lock of acks */
+	bool out, done;
+};
+
+static void on_owned(void *arg, const struct wb_kafka_ack *ack)
+{
+	struct owner *o = arg;
+
+	wb_mutex_lock(&o->acks->lock);
+	o->callbacks++;
+	o->out = false;
+	o->done = ack->err == WB_OK;
+	wb_mutex_unlock(&o->acks->lock);
+	on_ack(o->acks, ack);
+}
+
+/* Sends what is neither acknowledged nor under way. Returns how many are not acknowledged. */
+static int send_missing(struct wb_kafka_producer *p, struct owner *owners, int count, int *sends)
+{
+	struct wb_kafka_record r = record(LIT("k"), LIT("v"));
+	int missing = 0;
+
+	for (int i = 0; i < count; i++) {
+		struct owner *o = &owners[i];
+		enum wb_err err;
+		bool idle;
+
+		wb_mutex_lock(&o->acks->lock);
+		idle = !o->out && !o->done;
+		missing += !o->done;
+		o->out = o->out || idle;
+		wb_mutex_unlock(&o->acks->lock);
+		if (!idle)
+			continue;
+		err = wb_kafka_producer_send(p, &r, on_owned, o);
+		*sends += err == WB_OK;
+		if (err == WB_OK)
+			continue;
+		assert_int_equal(err, WB_EFULL);
+		wb_mutex_lock(&o->acks->lock);
+		o->out = false;
+		wb_mutex_unlock(&o->acks->lock);
+	}
+	return missing;
+}
+
+/* What the idempotent producer may be told about its numbering; in 2.0.2 some of them are fatal to the client, some only
+ * to the batch. */
+static void answers_that_kill_idempotent_clients_lose_nothing(void **state)
+{
+	static const rd_kafka_resp_err_t errors[] = {
+		RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER,
+		RD_KAFKA_RESP_ERR_UNKNOWN_PRODUCER_ID,
+		RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH,
+		RD_KAFKA_RESP_ERR_INVALID_PRODUCER_ID_MAPPING,
+		RD_KAFKA_RESP_ERR_PRODUCER_FENCED,
+		RD_KAFKA_RESP_ERR_DUPLICATE_SEQUENCE_NUMBER,
+	};
+	enum { RECORDS = 300 };
+
+	(void)state;
+	for (size_t i = 0; i < WB_ARRAY_LEN(errors); i++) {
+		int64_t deadline_ms = wb_clock_mono_ms() + WAIT_MS;
+		struct owner owners[RECORDS] = { 0 };
+		struct wb_kafka_producer *p;
+		struct acks acks;
+		struct mock m;
+		int sends = 0, missing;
+
+		mock_start(&m, 1);
+		mock_topic(&m, "writes", 1);
+		acks_init(&acks);
+		for (int k = 0; k < RECORDS; k++)
+			owners[k].acks = &acks;
+		p = producer_new(&m, 0, 30000);
+		rd_kafka_mock_push_request_errors(m.cluster, 0, 3, RD_KAFKA_RESP_ERR_NO_ERROR, errors[i], errors[i]);
+		while ((missing = send_missing(p, owners, RECORDS, &sends)) > 0 && wb_clock_mono_ms() < deadline_ms)
+			(void)usleep(1000); /* only how often is looked */
+		assert_int_equal(missing, 0);
+		wb_kafka_producer_free(&p, 1000);
+		assert_int_equal(acks.count, sends);
+		assert_int_equal(acks.ok, RECORDS);
+		acks_release(&acks);
+		mock_stop(&m);
+	}
+}
+
+/* In the middle of a fatal error with everything in flight, free neither hangs nor forgets a callback. */
+static void a_client_that_dies_while_it_is_freed_calls_back_for_all(void **state)
+{
+	struct wb_kafka_record r = record(LIT("k"), LIT("v"));
+	struct wb_kafka_producer *p;
+	struct acks acks;
+	struct mock m;
+	int taken = 0;
+
+	(void)state;
+	mock_start(&m, 1);
+	mock_topic(&m, "writes", 1);
+	acks_init(&acks);
+	p = producer_new(&m, 0, 30000);
+	for (int i = 0; i < 10; i++)
+		rd_kafka_mock_push_request_errors(m.cluster, 0, 1, RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER);
+	for (int i = 0; i < 500; i++)
+		taken += wb_kafka_producer_send(p, &r, on_ack, &acks) == WB_OK;
+	wb_kafka_producer_free(&p, 100);
+	assert_true(taken > 0);
+	assert_int_equal(acks.count, taken);
+	acks_release(&acks);
+	mock_stop(&m);
+}
+
 static void after_a_fatal_error_another_client_sends(void **state)
 {
 	struct wb_kafka_record r = record(LIT("k"), LIT("v"));
@@ -317,6 +433,63 @@ static void after_a_fatal_error_another_client_sends(void **state)
 	assert_true(acks.failed > 0);
 	assert_int_equal(acks.count, taken);
 	wb_kafka_producer_free(&p, 1000);
+	acks_release(&acks);
+	mock_stop(&m);
+}
+
+/* The mock takes any size; that each is a request of its own shows in how many of them an error meets. */
+static void records_alone_are_batches_of_their_own(void **state)
+{
+	const struct wb_kafka_producer_settings settings = { .client_id = "test",
+		.linger_ms = 50,
+		.delivery_timeout_ms = 30000,
+		.queue_bytes = 1 << 20,
+		.alone = true };
+	struct wb_kafka_record r = record(LIT("k"), LIT("v"));
+	struct wb_kafka_producer *p;
+	struct acks acks;
+	struct mock m;
+
+	(void)state;
+	mock_start(&m, 1);
+	mock_set(&m, "batch.num.messages", "1000");
+	mock_topic(&m, "writes", 1);
+	acks_init(&acks);
+	p = wb_kafka_producer_new(&m.options, &settings, NULL, NULL);
+	assert_non_null(p);
+	rd_kafka_mock_push_request_errors(m.cluster, 0, 1, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(wb_kafka_producer_send(p, &r, on_ack, &acks), WB_OK);
+	acks_wait(&acks, 10);
+	assert_int_equal(acks.too_big, 1);
+	assert_int_equal(acks.ok, 9);
+	wb_kafka_producer_free(&p, 1000);
+	acks_release(&acks);
+	mock_stop(&m);
+}
+
+/* "Full, try again" for ever would be a lie. */
+static void a_queue_holds_one_record_of_the_size_that_is_promised(void **state)
+{
+	static char value[3900000];
+	const struct wb_kafka_producer_settings settings = {
+		.client_id = "test", .delivery_timeout_ms = 30000, .queue_bytes = 1 << 20, .message_max_bytes = 4000000
+	};
+	struct wb_kafka_record r = record(LIT("k"), wb_slice(value, sizeof value));
+	struct wb_kafka_producer *p;
+	struct acks acks;
+	struct mock m;
+
+	(void)state;
+	mock_start(&m, 1);
+	mock_topic(&m, "writes", 1);
+	acks_init(&acks);
+	p = wb_kafka_producer_new(&m.options, &settings, NULL, NULL);
+	assert_non_null(p);
+	assert_int_equal(wb_kafka_producer_send(p, &r, on_ack, &acks), WB_OK);
+	acks_wait(&acks, 1);
+	assert_int_equal(acks.ok, 1);
+	wb_kafka_producer_free(&p, 0);
 	acks_release(&acks);
 	mock_stop(&m);
 }
@@ -436,6 +609,10 @@ int main(void)
 		cmocka_unit_test(a_record_above_the_limit_is_refused_at_once),
 		cmocka_unit_test(a_brokers_refusal_is_told),
 		cmocka_unit_test(after_a_fatal_error_another_client_sends),
+		cmocka_unit_test(answers_that_kill_idempotent_clients_lose_nothing),
+		cmocka_unit_test(a_client_that_dies_while_it_is_freed_calls_back_for_all),
+		cmocka_unit_test(records_alone_are_batches_of_their_own),
+		cmocka_unit_test(a_queue_holds_one_record_of_the_size_that_is_promised),
 		cmocka_unit_test(callbacks_may_send),
 		cmocka_unit_test(partitions_are_asked_once),
 		cmocka_unit_test(up_follows_the_cluster),
