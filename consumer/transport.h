@@ -28,12 +28,12 @@
 struct wb_transport; /* opaque */
 
 struct wb_request {
-	const char *verb;               /* "POST" */
-	const char *path;               /* "/dbs/D/colls/C/docs", URL-encoded */
-	const char *type;               /* "docs", for the signature */
-	struct wb_slice link;           /* "dbs/D/colls/C", decoded */
-	const char *const *headers; /* "name: value" lines, NULL ends the list; NULL: none. A body is application/json
-					 * unless they say otherwise */
+	const char *verb; /* "POST" */
+	const char *path; /* "/dbs/D/colls/C/docs", URL-encoded */
+	const char *type; /* "docs", for the signature */
+	struct wb_slice link; /* "dbs/D/colls/C", decoded */
+	/* "name: value" lines, NULL ends the list; NULL: none. A body is application/json unless they say otherwise. */
+	const char *const *headers;
 	struct wb_slice body; /* must stay until the reply */
 	const char *endpoint; /* NULL: where the account is writable now */
 };
