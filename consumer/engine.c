@@ -29,7 +29,7 @@ static struct wb_range_state *range_state(struct wb_engine *e, struct wb_range *
 
 struct wb_range_state *wb_engine_range(struct wb_engine *e, struct wb_write *write)
 {
-	if (atomic_load_explicit(&write->range->gone, memory_order_acquire)) {
+	if (!write->range || atomic_load_explicit(&write->range->gone, memory_order_acquire)) {
 		struct wb_epk epk = { .len = (uint8_t)write->epk.len };
 
 		memcpy(epk.bytes, write->epk.data, write->epk.len);
