@@ -20,7 +20,14 @@ static const char *const names[] = { WB_HEADER_OP, WB_HEADER_ID, WB_HEADER_PARTI
 	WB_HEADER_REPLAY_OF };
 
 /* Bits of the input above those of the headers. */
-enum { TWO_PATHS = 1 << 10, PATH_ID = 1 << 11, TOMBSTONES = 1 << 12, NO_VALUE = 1 << 13, VALUE_IS_KEY = 1 << 14 };
+enum {
+	TWO_PATHS = 1 << 10,
+	PATH_ID = 1 << 11,
+	TOMBSTONES = 1 << 12,
+	NO_VALUE = 1 << 13,
+	VALUE_IS_KEY = 1 << 14,
+	OTHER_KIND = 1 << 15
+};
 
 static void must(bool good, const char *what)
 {
@@ -32,7 +39,9 @@ static void must(bool good, const char *what)
 
 static void definition_init(struct wb_pk_definition *d, unsigned flags)
 {
-	*d = (struct wb_pk_definition){ .kind = WB_PK_HASH_V2 };
+	enum wb_pk_kind other = flags & TWO_PATHS ? WB_PK_MULTI_HASH : WB_PK_HASH_V1;
+
+	*d = (struct wb_pk_definition){ .kind = flags & OTHER_KIND ? other : WB_PK_HASH_V2 };
 	must(wb_json_paths_add(&d->paths, wb_slice_cstr(flags & PATH_ID ? "/id" : "/pk"), NULL) == WB_OK, "no path");
 	if (flags & TWO_PATHS)
 		must(wb_json_paths_add(&d->paths, wb_slice_cstr("/a/b"), NULL) == WB_OK, "no second path");
