@@ -51,6 +51,7 @@ static void route(struct wb_poller *p, struct wb_write *w, struct wb_target *t, 
 		w->reason = reason;
 	}
 	wb_poller_enter_target(t, w);
+	w->range = wb_container_route(t->container, &epk);
 	wb_list_push(&p->to_worker[wb_container_worker(t->container, &epk)], &w->link);
 }
 
