@@ -157,9 +157,7 @@ static void workers_share_the_first_reading(void **state)
 {
 	struct wb_container *c = wb_container_new(wb_slice_cstr("d"), wb_slice_cstr("c"));
 	struct wb_pk_definition definition = { .kind = WB_PK_HASH_V2 };
-	struct service s = {
-		.begin = { 0, 0x10000000, 0x20000000, 0x30000000 }, .id = { 1, 2, 3, 4 }, .count = 4
-	};
+	struct service s = { .begin = { 0, 0x10000000, 0x20000000, 0x30000000 }, .id = { 1, 2, 3, 4 }, .count = 4 };
 	struct wb_range_map *map = reading(&s);
 
 	(void)state;
