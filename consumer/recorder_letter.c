@@ -6,7 +6,8 @@
 #include <stdlib.h>
 
 #define AGAIN_MS         500
-#define AGAIN_MAX_MS     8000
+#define AGAIN_OWN_MAX_MS 8000 /* of what is the letter's own fault */
+#define AGAIN_MAX_MS     2000 /* of what may pass for all of them at any moment */
 #define LINES_PER_SECOND 10
 
 static enum wb_dead_letter_form form_of(const struct wb_write *w)
@@ -154,9 +155,18 @@ static void tell(struct wb_recorder *r, const struct wb_write *w, enum wb_err er
 			WB_INT("refused", atomic_load(&f->open)));
 }
 
+static int64_t backoff_ms(const struct wb_write *w, bool own_fault)
+{
+	unsigned doubled = w->letter_refusals < 8 ? w->letter_refusals - 1 : 7;
+
+	if (!own_fault)
+		return w->letter_refusals <= 4 ? AGAIN_MS : AGAIN_MAX_MS;
+	return AGAIN_MS << doubled < AGAIN_OWN_MAX_MS ? AGAIN_MS << doubled : AGAIN_OWN_MAX_MS;
+}
+
 void wb_recorder_letter_refused(struct wb_recorder *r, struct wb_write *w, enum wb_err err, int64_t now_ms)
 {
-	int64_t wait_ms;
+	bool own_fault = err == WB_ETOOBIG || err == WB_ETIMEDOUT || err == WB_EINVAL;
 
 	wb_counter_add(r->metrics.resent, 1);
 	if (err == WB_ETOOBIG && w->letter_step < WB_LETTER_LEAST) {
@@ -164,13 +174,13 @@ void wb_recorder_letter_refused(struct wb_recorder *r, struct wb_write *w, enum 
 		wait_for_lane(r, w);
 		return;
 	}
-	if (err != WB_ETOOBIG && err != WB_ETIMEDOUT && err != WB_EINVAL)
+	if (!own_fault)
 		wb_valve_shut(&lane_of(r, w)->valve, now_ms);
+	w->letter_partition = -1;
 	if (w->letter_refusals++ == 0)
 		wb_gauge_set(r->metrics.refused_letters, atomic_fetch_add(&r->letters_refusals.open, 1) + 1);
 	tell(r, w, err, now_ms);
-	wait_ms = w->letter_refusals < 5 ? AGAIN_MS << (w->letter_refusals - 1) : AGAIN_MAX_MS;
-	w->not_before_ms = now_ms + wait_ms;
+	w->not_before_ms = now_ms + backoff_ms(w, own_fault);
 	wb_delay_heap_push(&r->delayed, w);
 }
 

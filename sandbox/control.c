@@ -29,9 +29,10 @@ static void add_count(struct wb_status_counts *to, unsigned operation, uint16_t 
 	to->count[operation][i] += count;
 }
 
-static void add_range(struct totals *t, struct wb_range *r)
+static void add_range(struct totals *t, struct wb_range *r, uint32_t now_s)
 {
 	wb_mutex_lock(&r->lock);
+	wb_store_expire(&r->store, now_s);
 	t->documents += r->store.count;
 	t->bytes += r->store.body_bytes;
 	t->charged += r->charged;
@@ -73,6 +74,7 @@ static void append_operations(const struct wb_status_counts *counts, struct wb_b
 struct stats_walk {
 	struct wb_buf *ret;
 	bool first;
+	uint32_t now_s; /* wall clock */
 };
 
 static void append_container(void *arg, struct wb_container *c)
@@ -84,9 +86,9 @@ static void append_container(void *arg, struct wb_container *c)
 
 	wb_container_enter(c);
 	for (unsigned i = 0; i < c->range_count; i++)
-		add_range(t, c->ranges[i]);
+		add_range(t, c->ranges[i], walk->now_s);
 	for (unsigned i = 0; i < c->retired_count; i++)
-		add_range(t, c->retired[i]);
+		add_range(t, c->retired[i], walk->now_s);
 	range_count = c->range_count;
 	wb_container_leave(c);
 	wb_buf_append_cstr(ret, walk->first ? "{\"database\":" : ",{\"database\":");
@@ -110,7 +112,7 @@ static void append_container(void *arg, struct wb_container *c)
 static void stats_route(struct wb_exchange *x, const struct wb_control *control)
 {
 	struct wb_buf *body = &x->reply->body;
-	struct stats_walk walk = { .ret = body, .first = true };
+	struct stats_walk walk = { .ret = body, .first = true, .now_s = x->now.wall_s };
 
 	wb_exchange_begin(x, 200, 0);
 	wb_buf_appendf(body, "{\"store_bytes\":%lld,\"bulk\":%s,\"range_ru\":%lld",

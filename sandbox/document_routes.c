@@ -1,17 +1,61 @@
 #include "sandbox/document_routes.h"
 
 #include "common/base/thread.h"
+#include "sandbox/member.h"
+
+#include <stdio.h>
 
 static void fault_reply(struct wb_exchange *x, const struct wb_fault *fault)
 {
 	wb_exchange_error(x, fault->status, fault->substatus, fault->retry_after_ms,
 		fault->message[0] ? fault->message : "A fault that the sandbox was asked for.");
+	if (fault->location[0])
+		wb_exchange_reply_header(x, "Location", wb_slice_cstr(fault->location));
 }
 
-static void garbage_reply(struct wb_exchange *x)
+static void garbage_reply(struct wb_exchange *x, unsigned status)
 {
-	wb_exchange_begin(x, 200, 0);
+	wb_exchange_begin(x, status ? status : 200, 0);
 	wb_buf_append_cstr(&x->reply->body, "<html><body><h1>502 Bad Gateway</h1></body></html>\n\x01\xff[{");
+}
+
+/* Takes the last element of the reply's array away, or adds its last one again. Other bodies stay. */
+static void resize_array(struct wb_exchange *x, bool longer)
+{
+	struct wb_buf *body = &x->reply->body;
+	struct wb_member first, last;
+	char index[24];
+	struct wb_buf copy;
+
+	wb_member_find(wb_buf_slice(body), wb_slice_cstr("0"), &first);
+	if (first.container != WB_JSON_ARRAY || first.count == 0)
+		return;
+	(void)snprintf(index, sizeof index, "%zu", first.count - 1); /* fits: 20 digits */
+	wb_member_find(wb_buf_slice(body), wb_slice_cstr(index), &last);
+	if (!longer) {
+		wb_buf_truncate(body, (size_t)((last.previous_end ? last.previous_end : last.begin) - body->data));
+		wb_buf_append_char(body, ']');
+		return;
+	}
+	wb_buf_init(&copy, last.value.raw.len);
+	wb_buf_append_slice(&copy, last.value.raw);
+	wb_buf_truncate(body, (size_t)(last.close - body->data));
+	wb_buf_append_char(body, ',');
+	wb_buf_append_slice(body, wb_buf_slice(&copy));
+	wb_buf_append_char(body, ']');
+	wb_buf_release(&copy);
+}
+
+static bool takes_effect(const struct wb_fault *fault)
+{
+	switch (fault->action) {
+	case WB_FAULT_STATUS:
+	case WB_FAULT_RESET_BEFORE:
+	case WB_FAULT_HANG:
+		return fault->applied;
+	default:
+		return true;
+	}
 }
 
 void wb_with_faults(struct wb_exchange *x, const struct wb_fault_target *targets, size_t count,
@@ -20,8 +64,7 @@ void wb_with_faults(struct wb_exchange *x, const struct wb_fault_target *targets
 	struct wb_fault fault = wb_faults_request(x->state->faults, targets, count);
 
 	x->reply->delay_us = fault.delay_us;
-	if (fault.action == WB_FAULT_NONE || fault.action == WB_FAULT_RESET_AFTER ||
-		fault.action == WB_FAULT_TRUNCATE || fault.action == WB_FAULT_GARBAGE || fault.applied)
+	if (takes_effect(&fault))
 		run(x, arg);
 	switch (fault.action) {
 	case WB_FAULT_NONE:
@@ -40,7 +83,11 @@ void wb_with_faults(struct wb_exchange *x, const struct wb_fault_target *targets
 		x->reply->action = WB_WEB_TRUNCATE;
 		break;
 	case WB_FAULT_GARBAGE:
-		garbage_reply(x);
+		garbage_reply(x, fault.status);
+		break;
+	case WB_FAULT_SHORT_ARRAY:
+	case WB_FAULT_LONG_ARRAY:
+		resize_array(x, fault.action == WB_FAULT_LONG_ARRAY);
 		break;
 	}
 }
@@ -144,7 +191,9 @@ static struct wb_slice id_for_fault(struct wb_exchange *x, const struct point *p
 void wb_document_route(struct wb_exchange *x, struct wb_container *container, enum wb_operation operation)
 {
 	struct point p = { .container = container, .request = { .operation = operation } };
-	struct wb_fault_target target = { .operation = operation, .container = wb_slice_cstr(container->name) };
+	struct wb_fault_target target = { .operation = operation,
+		.container = wb_slice_cstr(container->name),
+		.client = wb_exchange_header(x, "user-agent") };
 	struct wb_range *range;
 	struct wb_fault fault;
 	struct wb_epk epk;
@@ -231,6 +280,8 @@ void wb_bulk_route(struct wb_exchange *x, struct wb_container *container)
 		return;
 	}
 	wb_bulk_targets(&x->scratch->bulk, container, run.range, &x->scratch->ids, x->scratch->targets);
+	for (size_t i = 0; i < x->scratch->bulk.count; i++)
+		x->scratch->targets[i].client = run.client;
 	run.faults = x->state->faults;
 	run.targets = x->scratch->targets;
 	wb_with_faults(x, x->scratch->targets, x->scratch->bulk.count, run_bulk, &run);

@@ -119,7 +119,8 @@ static void container_route(struct wb_exchange *x)
 		document_route(x, c);
 	} else if (segment_is(x, 4, "pkranges") && x->segment_count == 5 && wb_exchange_is(x, "GET")) {
 		const struct wb_fault_target target = { .operation = WB_OPERATION_PKRANGES,
-			.container = wb_slice_cstr(c->name) };
+			.container = wb_slice_cstr(c->name),
+			.client = wb_exchange_header(x, "user-agent") };
 
 		wb_with_faults(x, &target, 1, run_pkranges, c);
 	} else {
@@ -144,7 +145,8 @@ static void run_metadata(struct wb_exchange *x, void *arg)
 
 static void route(struct wb_exchange *x)
 {
-	const struct wb_fault_target metadata = { .operation = WB_OPERATION_METADATA };
+	const struct wb_fault_target metadata = { .operation = WB_OPERATION_METADATA,
+		.client = wb_exchange_header(x, "user-agent") };
 
 	if (segment_is(x, 0, "dbs") && segment_is(x, 2, "colls") && x->segment_count > 4)
 		container_route(x);

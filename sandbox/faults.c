@@ -12,7 +12,7 @@ struct rule {
 	json_t *text; /* as it was given */
 	int operation; /* -1: any */
 	int bulk;      /* -1: any */
-	struct wb_slice range, container, id, id_prefix; /* into text; {NULL, 0}: any */
+	struct wb_slice range, container, id, id_prefix, client; /* into text; {NULL, 0}: any */
 	double probability;
 	int64_t left; /* -1: without end */
 	int64_t skip;
@@ -44,6 +44,8 @@ static const char *const action_names[] = {
 	[WB_FAULT_HANG] = "hang",
 	[WB_FAULT_TRUNCATE] = "truncate",
 	[WB_FAULT_GARBAGE] = "garbage",
+	[WB_FAULT_SHORT_ARRAY] = "short-array",
+	[WB_FAULT_LONG_ARRAY] = "long-array",
 };
 
 struct wb_faults *wb_faults_new(uint64_t seed)
@@ -144,6 +146,17 @@ static int field_word(struct fields *f, const char *name, const char *const *wor
 	return absent;
 }
 
+/* A line of text; room: of ret, which is empty. */
+static void field_text(struct fields *f, const char *name, char *ret, size_t room)
+{
+	struct wb_slice text = field_string(f, name);
+
+	if (text.len >= room || (text.len && (memchr(text.data, '\r', text.len) || memchr(text.data, '\n', text.len))))
+		complain(f, name, "a line shorter than 256 bytes");
+	else if (text.len)
+		memcpy(ret, text.data, text.len);
+}
+
 static void all_known(struct fields *f)
 {
 	if (!f->bad && json_object_size(f->object) != f->known) {
@@ -169,6 +182,7 @@ static void parse_match(struct fields *outer, struct rule *r)
 	r->container = field_string(&f, "container");
 	r->id = field_string(&f, "id");
 	r->id_prefix = field_string(&f, "id_prefix");
+	r->client = field_string(&f, "client");
 	all_known(&f);
 	outer->bad = f.bad;
 }
@@ -187,11 +201,35 @@ static void parse_chance(struct fields *f, struct rule *r)
 	r->skip = field_int(f, "skip", 0, INT64_MAX, 0);
 }
 
+/* What the members say together. */
+static enum wb_err judge_rule(struct rule *r, struct wb_error *e)
+{
+	bool redirects = r->fault.status >= 300 && r->fault.status < 400;
+
+	if (r->fault.location[0] && (!redirects || r->fault.action != WB_FAULT_NONE))
+		return wb_error_set(e, WB_EINVAL, "fault rule: \"location\" belongs to a status from 300 to 399");
+	if (r->fault.location[0])
+		r->whole_request = true;
+	if (r->fault.action != WB_FAULT_NONE && r->fault.action != WB_FAULT_GARBAGE && r->fault.status)
+		return wb_error_set(e, WB_EINVAL, "fault rule: \"status\" and \"action\" exclude each other");
+	if (r->fault.status && !r->whole_request && (r->latency_us || r->jitter_us))
+		return wb_error_set(
+			e, WB_EINVAL, "fault rule: latency belongs to a whole request, not to an operation");
+	if (r->fault.action != WB_FAULT_NONE)
+		r->whole_request = true;
+	else if (r->fault.status)
+		r->fault.action = WB_FAULT_STATUS;
+	else if (r->latency_us || r->jitter_us)
+		r->whole_request = true;
+	else
+		return wb_error_set(e, WB_EINVAL, "fault rule: \"status\", \"action\" or \"latency_ms\" is needed");
+	return WB_OK;
+}
+
 static enum wb_err parse_rule(json_t *object, struct rule *r, struct wb_error *e)
 {
 	static const char *const scopes[] = { "operation", "request" };
 	struct fields f = { .object = object, .e = e };
-	struct wb_slice message;
 
 	*r = (struct rule){ .text = object };
 	if (!json_is_object(object))
@@ -206,28 +244,10 @@ static enum wb_err parse_rule(json_t *object, struct rule *r, struct wb_error *e
 	r->fault.action = (enum wb_fault_action)field_word(&f, "action", action_names, WB_ARRAY_LEN(action_names), 0);
 	r->latency_us = field_int(&f, "latency_ms", 0, 3600000, 0) * 1000;
 	r->jitter_us = field_int(&f, "jitter_ms", 0, 3600000, 0) * 1000;
-	message = field_string(&f, "message");
-	if (message.len >= sizeof r->fault.message)
-		complain(&f, "message", "shorter than 256 bytes");
-	else if (message.len)
-		memcpy(r->fault.message, message.data, message.len);
+	field_text(&f, "message", r->fault.message, sizeof r->fault.message);
+	field_text(&f, "location", r->fault.location, sizeof r->fault.location);
 	all_known(&f);
-	if (f.bad)
-		return WB_EINVAL;
-	if (r->fault.action != WB_FAULT_NONE && r->fault.status)
-		return wb_error_set(e, WB_EINVAL, "fault rule: \"status\" and \"action\" exclude each other");
-	if (r->fault.status && !r->whole_request && (r->latency_us || r->jitter_us))
-		return wb_error_set(
-			e, WB_EINVAL, "fault rule: latency belongs to a whole request, not to an operation");
-	if (r->fault.action != WB_FAULT_NONE)
-		r->whole_request = true;
-	else if (r->fault.status)
-		r->fault.action = WB_FAULT_STATUS;
-	else if (r->latency_us || r->jitter_us)
-		r->whole_request = true;
-	else
-		return wb_error_set(e, WB_EINVAL, "fault rule: \"status\", \"action\" or \"latency_ms\" is needed");
-	return WB_OK;
+	return f.bad ? WB_EINVAL : judge_rule(r, e);
 }
 
 /* Parses the array's rules into rules, which has room for as many. */
@@ -319,6 +339,11 @@ static bool slice_wanted(struct wb_slice wanted, struct wb_slice is)
 	return !wanted.data || (is.data && wb_slice_eq(wanted, is));
 }
 
+static bool prefix_wanted(struct wb_slice wanted, struct wb_slice is)
+{
+	return !wanted.data || (is.data && is.len >= wanted.len && memcmp(is.data, wanted.data, wanted.len) == 0);
+}
+
 static bool matches(const struct rule *r, const struct wb_fault_target *t)
 {
 	if (r->operation >= 0 && r->operation != (int)t->operation)
@@ -328,9 +353,7 @@ static bool matches(const struct rule *r, const struct wb_fault_target *t)
 	if (!slice_wanted(r->range, t->range) || !slice_wanted(r->container, t->container) ||
 		!slice_wanted(r->id, t->id))
 		return false;
-	return !r->id_prefix.data ||
-		(t->id.data && t->id.len >= r->id_prefix.len &&
-			memcmp(t->id.data, r->id_prefix.data, r->id_prefix.len) == 0);
+	return prefix_wanted(r->id_prefix, t->id) && prefix_wanted(r->client, t->client);
 }
 
 /* A uniform number in [0, 1). */

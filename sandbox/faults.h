@@ -2,16 +2,20 @@
  *
  * A rule has conditions (all must hold; absent ones hold always), a chance, an optional count, and what happens:
  *
- *   {"match": {"op":"upsert", "bulk":true, "range":"0", "container":"documents", "id":"x", "id_prefix":"x"},
+ *   {"match": {"op":"upsert", "bulk":true, "range":"0", "container":"documents", "id":"x", "id_prefix":"x",
+ *              "client":"writebehind-consumer"},
  *    "probability": 0.1, "count": 5, "skip": 2,
  *    "scope": "operation" | "request",
  *    "status": 429, "substatus": 3200, "retry_after_ms": 50, "message": "…", "applied": false,
- *    "action": "reset-before" | "reset-after" | "hang" | "truncate" | "garbage",
+ *    "location": "http://…",
+ *    "action": "reset-before" | "reset-after" | "hang" | "truncate" | "garbage" | "short-array" | "long-array",
  *    "latency_ms": 10, "jitter_ms": 5}
  *
- * "applied" lets the write take effect before the fault. A rule with a status fails one operation, or with scope
+ * "client" is the beginning of the request's User-Agent. "applied" lets the write take effect before the fault. A rule with a status fails one operation, or with scope
  * "request" the whole reply; an action concerns the whole reply: reset-before never applies, the others but hang
- * (which does when "applied" is true) always do. Latency adds up over all rules; of statuses and actions the first
+ * (which does when "applied" is true) always do. truncate cuts the body in its middle, garbage makes it no JSON
+ * (its status is 200, or the rule's), short-array takes the last element of a bulk reply away, long-array adds one. A
+ * "location" is for statuses from 300 to 399. Latency adds up over all rules; of statuses and actions the first
  * rule that fires wins. A rule for a request looks at the operations in it: one that matches is enough.
  * Rules come as an array, or as one object. Pure but for its own lock and random numbers. Thread-safe.
  */
@@ -26,8 +30,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define WB_FAULT_RULES_MAX   256
-#define WB_FAULT_MESSAGE_MAX 256
+#define WB_FAULT_RULES_MAX    256
+#define WB_FAULT_MESSAGE_MAX  256
+#define WB_FAULT_LOCATION_MAX 256
 
 enum wb_fault_action {
 	WB_FAULT_NONE,
@@ -37,6 +42,8 @@ enum wb_fault_action {
 	WB_FAULT_HANG,
 	WB_FAULT_TRUNCATE,
 	WB_FAULT_GARBAGE,
+	WB_FAULT_SHORT_ARRAY,
+	WB_FAULT_LONG_ARRAY,
 };
 
 struct wb_fault {
@@ -46,13 +53,14 @@ struct wb_fault {
 	int64_t retry_after_ms; /* -1: none told */
 	int64_t delay_us;       /* of the whole reply; also set when action is NONE */
 	char message[WB_FAULT_MESSAGE_MAX];
+	char location[WB_FAULT_LOCATION_MAX]; /* "": none */
 };
 
 /* What a rule's conditions look at. Absent slices ({NULL, 0}) match only rules that do not ask for them. */
 struct wb_fault_target {
 	enum wb_operation operation;
 	bool bulk;
-	struct wb_slice range, container, id;
+	struct wb_slice range, container, id, client;
 };
 
 struct wb_faults;

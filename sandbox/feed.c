@@ -1,5 +1,6 @@
 #include "sandbox/feed.h"
 
+#include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/base/strict.h"
 #include "common/base/thread.h"
@@ -31,6 +32,7 @@ struct page {
 	size_t bytes;
 	bool more;
 	bool query;
+	uint32_t now_s;               /* wall clock */
 };
 
 static int range_index(const struct wb_container *c, struct wb_slice id)
@@ -169,6 +171,7 @@ static void take_from_range(struct page *p, struct wb_range *range, struct wb_bu
 	const struct wb_item *item;
 
 	wb_mutex_lock(&range->lock);
+	wb_store_expire(&range->store, p->now_s);
 	for (item = wb_store_after(&range->store, p->after); item; item = wb_store_next(&range->store, item)) {
 		if (p->items >= p->items_max || body->len > PAGE_BYTES_MAX) {
 			p->more = true;
@@ -238,6 +241,7 @@ static void run_page(struct wb_exchange *x, void *arg)
 
 	if (!admitted(x, range))
 		return;
+	p->now_s = x->now.wall_s;
 	wb_buf_clear(body);
 	wb_buf_appendf(body, "{\"_rid\":\"%s\",\"Documents\":[", p->container->rid);
 	fill_page(p, &x->scratch->ids, body);
@@ -260,6 +264,7 @@ static void page_with_faults(struct wb_exchange *x, struct page *p)
 		.operation = p->query ? WB_OPERATION_QUERY : WB_OPERATION_FEED,
 		.container = wb_slice_cstr(p->container->name),
 		.range = p->only ? wb_slice_cstr(p->only->id) : wb_slice(NULL, 0),
+		.client = wb_exchange_header(x, "user-agent"),
 	};
 
 	if (open_page(x, p))
@@ -419,6 +424,8 @@ bool wb_document_stream_next(void *stream, struct wb_buf *buf)
 
 	/* A piece is copied in no time, so all ranges stand still meanwhile. */
 	wb_rwlock_write(&s->container->structure);
+	for (unsigned i = 0; i < s->container->range_count; i++)
+		wb_store_expire(&s->container->ranges[i]->store, (uint32_t)(wb_clock_wall_ms() / 1000));
 	while ((item = first_after(s->container, s->after, &store, &until)) && buf->len < STREAM_PIECE_BYTES) {
 		for (; item && item->number < until && buf->len < STREAM_PIECE_BYTES;
 			item = wb_store_next(store, item)) {

@@ -46,7 +46,7 @@ struct wb_kafka_ack {
 	enum wb_err err; /* WB_OK: acknowledged. WB_ETIMEDOUT, WB_ETOOBIG (it, or the batch that it was in),
 	                                * WB_EINVAL (no such partition), WB_EIO: not, or not surely */
 	int32_t partition;
-	int64_t offset;
+	int64_t offset;                /* negative: not known, of a record that was found to be stored already */
 	const char *text; /* librdkafka's words; valid during the call */
 };
 typedef void (*wb_kafka_ack_fn)(void *arg, const struct wb_kafka_ack *ack);

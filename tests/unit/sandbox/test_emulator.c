@@ -62,13 +62,12 @@ static void send_all(int fd, const char *data, size_t len)
 }
 
 /* Reads one reply with a Content-Length; its status, or 0 when the connection ended. */
-static int read_reply(int fd)
+static int read_text(int fd, char *buf, size_t size)
 {
-	char buf[65536];
 	size_t len = 0;
 
 	for (;;) {
-		ssize_t n = recv(fd, buf + len, sizeof buf - 1 - len, 0);
+		ssize_t n = recv(fd, buf + len, size - 1 - len, 0);
 		const char *end, *length;
 
 		if (n <= 0)
@@ -82,6 +81,13 @@ static int read_reply(int fd)
 		if (len >= (size_t)(end + 4 - buf) + (length && length < end ? strtoul(length + 16, NULL, 10) : 0))
 			return (int)strtol(buf + 9, NULL, 10);
 	}
+}
+
+static int read_reply(int fd)
+{
+	char buf[65536];
+
+	return read_text(fd, buf, sizeof buf);
 }
 
 static int request(int fd, const char *verb, const char *type, const char *link, const char *path, const char *headers,
@@ -120,6 +126,15 @@ static int plain(int fd, const char *text)
 	return read_reply(fd);
 }
 
+static int order(int fd, const char *what, const char *body)
+{
+	char text[512];
+
+	(void)snprintf(text, sizeof text, "POST /_sandbox/%s HTTP/1.1\r\nContent-Length: %zu\r\n\r\n%s", what,
+		strlen(body), body);
+	return plain(fd, text);
+}
+
 struct client {
 	struct wb_emulator *emulator;
 	pthread_t thread;
@@ -132,7 +147,7 @@ static void *run_client(void *arg)
 {
 	struct client *c = arg;
 	int fd = connect_to(c->emulator);
-	char id[32];
+	char id[32], body[100];
 
 	for (int i = 0; i < ROUNDS; i++) {
 		(void)snprintf(id, sizeof id, "d%d-%d", c->number, i % 20);
@@ -145,6 +160,19 @@ static void *run_client(void *arg)
 					  "16\r\n\r\n{\"latency_ms\":1}") != 200;
 			c->bad += plain(fd, "DELETE /_sandbox/faults HTTP/1.1\r\n\r\n") != 200;
 		}
+		/* The ranges change under the others: splits until there are as many as there can be, merges of two. */
+		if (c->number == 1 && i % 4 == 0)
+			c->bad += order(fd, "split", "{\"database\":\"db\",\"container\":\"c\"}") == 0;
+		if (c->number == 2 && i % 4 == 0) {
+			(void)snprintf(body, sizeof body,
+				"{\"database\":\"db\",\"container\":\"c\",\"ranges\":[\"%d\",\"%d\"]}", i, i + 1);
+			c->bad += order(fd, "merge", body) == 0;
+			c->bad += plain(fd, "GET /_sandbox/failover HTTP/1.1\r\n\r\n") != 200;
+			(void)request(fd, "GET", "pkranges", "dbs/db/colls/c", "/dbs/db/colls/c/pkranges", "", "");
+		}
+		if (c->number == 3 && i % 50 == 0)
+			c->bad += order(fd, "recreate",
+					  "{\"database\":\"db\",\"container\":\"c\",\"keep_documents\":true}") != 200;
 		if (i % 10 == 0) {
 			(void)close(fd);
 			fd = connect_to(c->emulator);
@@ -164,6 +192,9 @@ static void clients_beside_one_another_are_all_served(void **state)
 	struct wb_emulator *e = start(NULL);
 	struct client clients[CLIENTS];
 	unsigned bad = 0;
+	static const char stats[] = "GET /_sandbox/stats HTTP/1.1\r\n\r\n";
+	char want[64], reply[16384];
+	int fd;
 
 	(void)state;
 	for (int i = 0; i < CLIENTS; i++) {
@@ -175,6 +206,12 @@ static void clients_beside_one_another_are_all_served(void **state)
 		bad += clients[i].bad;
 	}
 	assert_int_equal(bad, 0);
+	fd = connect_to(e);
+	(void)snprintf(want, sizeof want, "\"documents\":%d,", CLIENTS * 20);
+	send_all(fd, stats, strlen(stats));
+	assert_int_equal(read_text(fd, reply, sizeof reply), 200);
+	assert_non_null(strstr(reply, want));
+	(void)close(fd);
 	wb_emulator_free(&e);
 }
 

@@ -85,6 +85,33 @@ static void an_id_is_compared_whole(void **state)
 	wb_faults_free(&f);
 }
 
+static void a_client_is_known_by_how_its_name_begins(void **state)
+{
+	struct wb_faults *f = with("{\"match\":{\"client\":\"writebehind-consumer\"},\"status\":503}");
+	struct wb_fault_target t = target(WB_OPERATION_READ, false, "0", "a");
+
+	(void)state;
+	assert_int_equal(on_operation(f, t), WB_FAULT_NONE);
+	t.client = wb_slice_cstr("writebehind-consumer/1.2 (c1)");
+	assert_int_equal(on_operation(f, t), WB_FAULT_STATUS);
+	t.client = wb_slice_cstr("azsdk-python-cosmos");
+	assert_int_equal(on_operation(f, t), WB_FAULT_NONE);
+	wb_faults_free(&f);
+}
+
+static void a_redirect_says_where_to(void **state)
+{
+	struct wb_faults *f = with("{\"status\":307,\"location\":\"http://127.0.0.1:1/x\"}");
+	struct wb_fault_target t = target(WB_OPERATION_UPSERT, true, "0", "a");
+	struct wb_fault fault = wb_faults_request(f, &t, 1);
+
+	(void)state;
+	assert_int_equal(fault.action, WB_FAULT_STATUS);
+	assert_int_equal(fault.status, 307);
+	assert_string_equal(fault.location, "http://127.0.0.1:1/x");
+	wb_faults_free(&f);
+}
+
 static void skip_and_count_bound_a_rule(void **state)
 {
 	struct wb_faults *f = with("{\"skip\":2,\"count\":3,\"status\":500}");
@@ -141,6 +168,9 @@ static void actions_concern_the_whole_request(void **state)
 		{ "{\"action\":\"hang\",\"applied\":true}", WB_FAULT_HANG, true },
 		{ "{\"action\":\"truncate\"}", WB_FAULT_TRUNCATE, false },
 		{ "{\"action\":\"garbage\"}", WB_FAULT_GARBAGE, false },
+		{ "{\"action\":\"garbage\",\"status\":207}", WB_FAULT_GARBAGE, false },
+		{ "{\"action\":\"short-array\"}", WB_FAULT_SHORT_ARRAY, false },
+		{ "{\"action\":\"long-array\"}", WB_FAULT_LONG_ARRAY, false },
 	};
 	struct wb_fault_target t = target(WB_OPERATION_CREATE, false, "0", "x");
 
@@ -189,6 +219,10 @@ static void bad_rules_are_refused_whole(void **state)
 		"{\"status\":429,\"action\":\"hang\"}",
 		"{\"status\":429,\"latency_ms\":5}",
 		"{\"action\":\"explode\"}",
+		"{\"status\":429,\"location\":\"http://a/\"}",
+		"{\"action\":\"hang\",\"location\":\"http://a/\"}",
+		"{\"status\":307,\"location\":\"http://a/\\r\\nX: y\"}",
+		"{\"status\":429,\"match\":{\"client\":7}}",
 		"{\"status\":429,\"stauts\":1}",
 		"{\"status\":429,\"match\":{\"operation\":\"upsert\"}}",
 		"{\"status\":429,\"match\":{\"op\":\"upsrt\"}}",
@@ -246,6 +280,8 @@ int main(void)
 		cmocka_unit_test(a_rule_says_what_the_operation_gets),
 		cmocka_unit_test(every_condition_must_hold),
 		cmocka_unit_test(an_id_is_compared_whole),
+		cmocka_unit_test(a_client_is_known_by_how_its_name_begins),
+		cmocka_unit_test(a_redirect_says_where_to),
 		cmocka_unit_test(skip_and_count_bound_a_rule),
 		cmocka_unit_test(a_probability_is_kept_to),
 		cmocka_unit_test(a_request_fails_for_any_of_its_operations),
