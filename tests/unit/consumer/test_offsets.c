@@ -85,6 +85,30 @@ static void a_repeat_is_told(void **state)
 	wb_offsets_free(&o);
 }
 
+static void the_position_goes_behind_what_is_skipped(void **state)
+{
+	struct wb_offsets *o = wb_offsets_new();
+
+	(void)state;
+	wb_offsets_skipped(o, 7);
+	assert_int_equal(wb_offsets_position(o), 7);
+	assert_int_equal(wb_offsets_next(o), 7);
+	wb_offsets_delivered(o, 9);
+	wb_offsets_skipped(o, 20);
+	assert_int_equal(wb_offsets_position(o), 9); /* it is not finished */
+	assert_int_equal(wb_offsets_next(o), 20);
+	assert_int_equal(wb_offsets_gap(o), 1);
+	assert_false(wb_offsets_finished(o, 15)); /* never delivered */
+	assert_true(wb_offsets_finished(o, 9));
+	assert_int_equal(wb_offsets_position(o), 20);
+	assert_false(wb_offsets_finished(o, 15));
+	wb_offsets_skipped(o, 12);
+	assert_int_equal(wb_offsets_position(o), 20);
+	wb_offsets_delivered(o, 20);
+	assert_int_equal(wb_offsets_next(o), 21);
+	wb_offsets_free(&o);
+}
+
 static bool delivery_survives(int64_t first, int64_t second)
 {
 	pid_t child = fork();
@@ -211,6 +235,7 @@ int main(void)
 		cmocka_unit_test(the_position_is_the_first_unfinished),
 		cmocka_unit_test(holes_are_stepped_over),
 		cmocka_unit_test(a_repeat_is_told),
+		cmocka_unit_test(the_position_goes_behind_what_is_skipped),
 		cmocka_unit_test(a_delivery_that_does_not_ascend_is_a_bug),
 		cmocka_unit_test(a_hundred_thousand_random_orders_agree_with_the_naive_model),
 		cmocka_unit_test(a_long_gap_grows_and_wraps),

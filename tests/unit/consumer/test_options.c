@@ -111,6 +111,39 @@ static void requests_end_before_the_session_does(void **state)
 	check_bad(too_long, "kafka.session.timeout.ms");
 }
 
+static void more_topics_have_containers_of_their_own(void **state)
+{
+	const char *env[] = { "COSMOS_ENDPOINT=http://h", "COSMOS_KEY=" KEY, "COSMOS_DATABASE=d", "COSMOS_CONTAINER=c",
+		"TOPIC_MAP=orders.writes:orders, users.writes : users", "CONSUMER_TOMBSTONES=delete",
+		"CONSUMER_ON_LOST_RANGE=continue", "KAFKA_SESSION_TIMEOUT_MS=20000", NULL };
+	struct wb_consumer_options o;
+	struct wb_error e = { "" };
+
+	(void)state;
+	assert_int_equal(parse(&o, env, &e), WB_OK);
+	assert_int_equal(o.topic_map.count, 2);
+	assert_string_equal(o.topic_map.entries[1].topic, "users.writes");
+	assert_true(wb_slice_eq_cstr(o.topic_map.entries[1].container, "users"));
+	assert_int_equal(o.tombstones, WB_TOMBSTONES_DELETE);
+	assert_int_equal(o.on_lost_range, WB_LOST_RANGE_CONTINUE);
+	assert_int_equal(o.session_timeout_ms, 20000);
+	wb_consumer_options_release(&o);
+}
+
+static void a_topic_has_one_use(void **state)
+{
+	static const char *const maps[] = { "TOPIC_MAP=writebehind.writes:c", "TOPIC_MAP=writebehind.results:c",
+		"TOPIC_MAP=writebehind.dead-letters:c", "TOPIC_MAP=a:b,a:c", "TOPIC_MAP=a:b/c", "TOPIC_MAP=a" };
+
+	(void)state;
+	for (size_t i = 0; i < WB_ARRAY_LEN(maps); i++) {
+		const char *env[] = { "COSMOS_ENDPOINT=http://h", "COSMOS_KEY=" KEY, "COSMOS_DATABASE=d",
+			"COSMOS_CONTAINER=c", maps[i], NULL };
+
+		check_bad(env, "topic.map");
+	}
+}
+
 static void bad_values_are_named(void **state)
 {
 	static const struct {
@@ -125,6 +158,8 @@ static void bad_values_are_named(void **state)
 		{ "COSMOS_CONTAINER=a?b", "cosmos.container" },
 		{ "COSMOS_KEY=!not base64!", "key" },
 		{ "CONSUMER_WORKERS=0", "consumer.workers" },
+		{ "CONSUMER_TOMBSTONES=keep", "consumer.tombstones" },
+		{ "CONSUMER_ON_LOST_RANGE=wait", "consumer.on.lost.range" },
 		{ "MEMORY_BUDGET_BYTES=1MiB", "memory.budget.bytes" },
 	};
 
@@ -149,6 +184,8 @@ int main(void)
 		cmocka_unit_test(connection_string_stands_for_endpoint_and_key),
 		cmocka_unit_test(a_list_of_containers_is_split),
 		cmocka_unit_test(requests_end_before_the_session_does),
+		cmocka_unit_test(more_topics_have_containers_of_their_own),
+		cmocka_unit_test(a_topic_has_one_use),
 		cmocka_unit_test(bad_values_are_named),
 	};
 
