@@ -357,7 +357,10 @@ static void judge_reading(struct wb_engine *e, struct wb_batch *b, const struct 
 	tell_throttle(e, b->state, reply, &verdict);
 	(void)wb_list_pop(&b->writes); /* write */
 	wb_engine_batch_done(e, b);
-	wb_engine_item_read(e, write, verdict.kind == WB_VERDICT_DONE ? reply : NULL);
+	if (verdict.kind == WB_VERDICT_DEAD && verdict.reason != WB_REASON_NOT_FOUND)
+		wb_engine_item_unknown(e, write);
+	else
+		wb_engine_item_read(e, write, verdict.kind == WB_VERDICT_DONE ? reply : NULL);
 }
 
 static void judge_point(struct wb_engine *e, struct wb_batch *b, const struct wb_reply *reply)

@@ -235,12 +235,6 @@ struct wb_verdict wb_verdict_point(
 struct wb_verdict wb_verdict_read(const struct wb_reply_status *reply, unsigned failures)
 {
 	static const struct wb_verdict_write reading = { .op = WB_OP_PATCH };
-	struct wb_verdict v = wb_verdict_point(&reading, reply, failures);
 
-	/* The reading itself is refused, for ever as it seems: then nobody will know. */
-	if (v.kind == WB_VERDICT_DEAD && v.reason != WB_REASON_NOT_FOUND) {
-		v = again(WB_VERDICT_RETRY, true);
-		v.outage = false;
-	}
-	return v;
+	return wb_verdict_point(&reading, reply, failures);
 }

@@ -63,8 +63,8 @@ struct wb_verdict wb_verdict_request(const struct wb_verdict_write *first, const
 /* A point write. failures: how often in a row it failed before. */
 struct wb_verdict wb_verdict_point(
 	const struct wb_verdict_write *write, const struct wb_reply_status *reply, unsigned failures);
-/* The reading of a condemned write's item: DONE when it was read; DEAD with NOT_FOUND when it does not exist; else RETRY,
- * THROTTLED, REFRESH, TOPOLOGY or OUTAGE as above. */
+/* The reading of a condemned write's item: DONE when it was read; DEAD with NOT_FOUND when it does not exist, with another
+ * reason when it cannot be read; else RETRY, THROTTLED, REFRESH, TOPOLOGY or OUTAGE as above. */
 struct wb_verdict wb_verdict_read(const struct wb_reply_status *reply, unsigned failures);
 
 #endif

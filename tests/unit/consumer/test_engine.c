@@ -343,6 +343,20 @@ static void a_refused_create_is_compared_with_what_is_stored(void **state)
 	world_free(w);
 }
 
+static void an_item_that_cannot_be_read_is_unknown(void **state)
+{
+	struct world *w = world_new(false, 1);
+	struct wb_write *write = add(w, WB_OP_CREATE, "a", "{}");
+
+	(void)state;
+	serve(w);
+	answer_status(w, 409);
+	answer_status(w, 400);
+	is(write, WB_DEAD, WB_REASON_CONFLICT);
+	assert_string_equal(write->failure->item_etag, "");
+	world_free(w);
+}
+
 static void a_replays_failed_condition_means_superseded(void **state)
 {
 	struct world *w = world_new(false, 1);
@@ -569,6 +583,7 @@ int main(void)
 		cmocka_unit_test(a_newer_upsert_supersedes_what_still_waits),
 		cmocka_unit_test(what_it_replaced_is_written_first_when_the_newer_one_dies),
 		cmocka_unit_test(a_refused_create_is_compared_with_what_is_stored),
+		cmocka_unit_test(an_item_that_cannot_be_read_is_unknown),
 		cmocka_unit_test(a_replays_failed_condition_means_superseded),
 		cmocka_unit_test(a_conditional_delete_whose_item_is_gone_is_done),
 		cmocka_unit_test(a_unique_key_conflict_is_tried_once_more_after_the_writes_before_it),
