@@ -179,6 +179,10 @@ class CosmosServer(Account):
         """Every request fails with this HTTP status from now on; 0 ends it."""
         requests.post(f"{self.endpoint}/_control", json={"status": status}, timeout=10).raise_for_status()
 
+    def refuse_bulk(self):
+        """From now on it is a server without bulk."""
+        requests.post(f"{self.endpoint}/_control", json={"bulk": False}, timeout=10).raise_for_status()
+
     def counts(self):
         """{"requests", "refused", "bulk", "queries", "upserts"} since its start."""
         return requests.get(f"{self.endpoint}/_control", timeout=10).json()

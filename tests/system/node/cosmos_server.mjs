@@ -8,7 +8,7 @@
 // - repairs: a malformed escape in the path is 400 (it ended the process), a missing document is 404 (it was 500), and
 //   reading a whole container takes linear time;
 // - GET /_control tells how many requests of each kind came; POST /_control {"status":503} makes every later request
-//   fail with that status, unread, until {"status":0}.
+//   fail with that status, unread, until {"status":0}; {"bulk":false} makes it a server without bulk.
 import { createHttpServer } from "@vercel/cosmosdb-server";
 import Items from "@vercel/cosmosdb-server/lib/account/items.js";
 import { generateSignature } from "@azure/cosmos-sign";
@@ -87,6 +87,7 @@ function objection(request, path) {
 
 const counts = { requests: 0, refused: 0, bulk: 0, queries: 0, upserts: 0 };
 let outageStatus = 0;
+let hasBulk = true;
 
 function count(request) {
   counts.requests++;
@@ -99,7 +100,9 @@ async function control(request, response) {
   if (request.method === "POST") {
     let body = "";
     for await (const chunk of request) body += chunk;
-    outageStatus = JSON.parse(body).status;
+    const order = JSON.parse(body);
+    outageStatus = order.status ?? outageStatus;
+    hasBulk = order.bulk ?? hasBulk;
   }
   response.writeHead(200, { "content-type": "application/json" });
   response.end(JSON.stringify({ ...counts, status: outageStatus }));
@@ -117,6 +120,10 @@ server.on("request", (request, response) => {
   if (outageStatus) {
     request.resume();
     return refuse(response, outageStatus, "as /_control was told");
+  }
+  if (!hasBulk && request.headers["x-ms-cosmos-is-batch-request"]) {
+    request.resume();
+    return refuse(response, 400, "batch requests are not supported");
   }
   let path;
   let problem;
