@@ -66,7 +66,7 @@ struct model_change {
 };
 
 struct model_item {
-	char id[8];
+	char id[16];
 	int key, partition;
 	int base, patch, etag; /* the records that made document, field n and etag; base NONE: absent */
 	int flying[MODEL_CONSUMERS_MAX];
@@ -87,7 +87,7 @@ struct model_key {
 
 /* A partition key range as the service has it. */
 struct model_range {
-	char id[8];
+	char id[16];
 	uint64_t min, max;
 	enum { MODEL_RANGE_LIVE, MODEL_RANGE_COMPLETING, MODEL_RANGE_GONE } state;
 };

@@ -1,0 +1,493 @@
+/* A day without Cosmos DB, in virtual time: the real core under a service that refuses everything in turn. */
+#include "common/base/mem.h"
+#include "common/base/prng.h"
+#include "consumer/engine.h"
+#include "consumer/throttle.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#define ENGINES     2
+#define RANGES      4
+#define CONCURRENCY 4
+#define BUDGET      2000 /* writes */
+#define READ_MOST   500 /* at once */
+#define FLYING_MAX  (RANGES * CONCURRENCY)
+#define SECOND_MS   INT64_C(1000)
+#define HOUR_MS     (3600 * SECOND_MS)
+#define TIMEOUT_MS  (5 * SECOND_MS)
+
+/* How everything fails; OK: nothing does. */
+enum way { OK, REFUSED, TIMES_OUT, STATUS_503, STATUS_408, STATUS_429, STATUS_429_WAIT, STATUS_401, STATUS_500, WAYS };
+
+struct request {
+	struct wb_batch *batch;
+	int64_t reply_ms;
+	enum way way;
+	int range;
+};
+
+struct day {
+	struct wb_prng random;
+	int64_t now_ms;
+	enum way way;
+	struct wb_container *container;
+	struct wb_range *range[RANGES];
+	struct wb_engine *engine[ENGINES];
+	int64_t wake_ms[ENGINES];
+	struct wb_outage *outage;
+	struct wb_health *health;
+	struct wb_metrics *metrics;
+	struct wb_log *log;
+	int log_fd;
+	struct wb_assignment assignment;
+	struct request flying[FLYING_MAX];
+	int flying_count, flying_of[RANGES], most_flying_of[RANGES];
+	size_t held;
+	int64_t offset;
+
+	uint64_t written, superseded, dead, handed_back;
+	uint64_t requests;
+	int64_t sent_ms[RANGES]; /* last */
+	uint64_t together;       /* requests that left within 10 ms of another range's */
+	int64_t second;
+	unsigned in_second, most_in_second;
+};
+
+static uint64_t below(struct day *d, uint64_t n)
+{
+	return wb_prng_next(&d->random) % n;
+}
+
+static void count_request(struct day *d, int range)
+{
+	bool together = false;
+
+	for (int i = 0; i < RANGES; i++)
+		together = together || (i != range && d->now_ms - d->sent_ms[i] < 10);
+	d->sent_ms[range] = d->now_ms;
+	d->together += together;
+	d->requests++;
+	if (d->now_ms / SECOND_MS != d->second) {
+		d->second = d->now_ms / SECOND_MS;
+		d->in_second = 0;
+	}
+	d->in_second++;
+	if (d->in_second > d->most_in_second)
+		d->most_in_second = d->in_second;
+}
+
+static void take_off(void *arg, struct wb_batch *batch)
+{
+	struct day *d = arg;
+	int range = batch->range->id[0] - 'a';
+	int64_t latency_ms = d->way == TIMES_OUT ? TIMEOUT_MS : 5 + (int64_t)below(d, 30);
+
+	assert_true(d->flying_count < FLYING_MAX);
+	d->flying[d->flying_count++] = (struct request){ batch, d->now_ms + latency_ms, d->way, range };
+	d->flying_of[range]++;
+	if (d->flying_of[range] > d->most_flying_of[range])
+		d->most_flying_of[range] = d->flying_of[range];
+	count_request(d, range);
+}
+
+static void drop(struct day *d, struct wb_write *w)
+{
+	free(w->message);
+	w->message = NULL;
+	wb_write_free(&w);
+	d->held--;
+}
+
+static void judged(void *arg, struct wb_list *batch)
+{
+	struct day *d = arg;
+	struct wb_write *w;
+
+	while ((w = wb_write_of(wb_list_pop(batch)))) {
+		d->written += w->outcome == WB_WRITTEN;
+		d->superseded += w->outcome == WB_SUPERSEDED;
+		d->dead += w->outcome == WB_DEAD;
+		drop(d, w);
+	}
+}
+
+static void handed_back(void *arg, struct wb_list *batch)
+{
+	struct day *d = arg;
+	struct wb_write *w;
+
+	while ((w = wb_write_of(wb_list_pop(batch)))) {
+		d->handed_back++;
+		drop(d, w);
+	}
+}
+
+static void detach_message(void *arg, struct wb_write *w)
+{
+	(void)arg;
+	(void)w;
+}
+
+static struct wb_range *route(void *arg, const struct wb_container *container, const struct wb_epk *epk)
+{
+	struct day *d = arg;
+
+	(void)container;
+	return d->range[epk->bytes[0]];
+}
+
+static bool is_given_up(void *arg, const struct wb_container *container)
+{
+	(void)arg;
+	(void)container;
+	return false;
+}
+
+static void refresh(void *arg, const struct wb_container *container)
+{
+	(void)arg;
+	(void)container;
+}
+
+static void relocate(void *arg)
+{
+	(void)arg;
+}
+
+static const struct wb_engine_calls calls = { take_off, judged, handed_back, detach_message, route, is_given_up,
+	refresh, relocate };
+
+static struct wb_write *make_write(struct day *d, int range)
+{
+	struct wb_write *w = wb_write_new();
+	uint64_t item = below(d, 100000);
+	char document[64];
+	int len = snprintf(
+		document, sizeof document, "{\"id\":\"%llu\",\"pk\":\"%d\"}", (unsigned long long)item, range);
+
+	w->message = wb_xmemdup(document, (size_t)len);
+	w->value = w->document = wb_slice(w->message, (size_t)len);
+	w->storage = wb_xmalloc(64);
+	w->id = wb_slice(w->storage, (size_t)snprintf(w->storage, 24, "%llu", (unsigned long long)item));
+	w->pk_text = wb_slice(w->storage + 24, (size_t)snprintf(w->storage + 24, 8, "[\"%c\"]", 'a' + range));
+	w->storage[32] = (char)range;
+	w->epk = wb_slice(w->storage + 32, 1);
+	w->container = d->container;
+	w->range = d->range[range];
+	w->assignment = &d->assignment;
+	w->offset = d->offset++;
+	return w;
+}
+
+static void serve(struct day *d, int i)
+{
+	wb_engine_at(d->engine[i], d->now_ms, d->now_ms);
+	d->wake_ms[i] = wb_engine_serve(d->engine[i]);
+	wb_engine_hand_over(d->engine[i]);
+	assert_true(d->wake_ms[i] > d->now_ms);
+}
+
+/* Reads the log until the memory budget is used. */
+static void read_log(struct day *d)
+{
+	struct wb_list in[ENGINES] = { 0 };
+
+	for (int i = 0; i < READ_MOST && d->held < BUDGET; i++, d->held++) {
+		int range = (int)below(d, RANGES);
+
+		wb_list_push(&in[range % ENGINES], &make_write(d, range)->link);
+	}
+	for (int i = 0; i < ENGINES; i++) {
+		if (!in[i].head)
+			continue;
+		wb_engine_at(d->engine[i], d->now_ms, d->now_ms);
+		wb_engine_take(d->engine[i], &in[i]);
+		serve(d, i);
+	}
+}
+
+static void reply_to(struct day *d, struct request request)
+{
+	static const int statuses[] = { [OK] = 200,
+		[STATUS_503] = 503,
+		[STATUS_408] = 408,
+		[STATUS_429] = 429,
+		[STATUS_429_WAIT] = 429,
+		[STATUS_401] = 401,
+		[STATUS_500] = 500 };
+	struct wb_reply reply = { .status = statuses[request.way], .retry_after_ms = -1 };
+	struct wb_buf body;
+	int engine = request.range % ENGINES;
+
+	wb_buf_init(&body, 64 * 1024);
+	if (request.way == OK) {
+		wb_buf_append_char(&body, '[');
+		for (size_t i = 0; i < request.batch->writes.count; i++)
+			wb_buf_append_cstr(&body, i ? ",{\"statusCode\":200}" : "{\"statusCode\":200}");
+		wb_buf_append_char(&body, ']');
+		reply.body = wb_buf_slice(&body);
+	}
+	if (!reply.status)
+		reply.error = request.way == TIMES_OUT ? "timed out" : "connection refused";
+	reply.timed_out = request.way == TIMES_OUT;
+	if (request.way == STATUS_429_WAIT)
+		reply.retry_after_ms = 500;
+	d->flying_of[request.range]--;
+	wb_engine_at(d->engine[engine], d->now_ms, d->now_ms);
+	wb_engine_replied(d->engine[engine], request.batch, &reply);
+	wb_buf_release(&body);
+	serve(d, engine);
+}
+
+/* Replies that are due. */
+static void land(struct day *d)
+{
+	for (int i = 0; i < d->flying_count;) {
+		struct request request = d->flying[i];
+
+		if (request.reply_ms > d->now_ms) {
+			i++;
+			continue;
+		}
+		d->flying[i] = d->flying[--d->flying_count];
+		reply_to(d, request);
+	}
+}
+
+static int64_t next_event_ms(const struct day *d, int64_t until_ms)
+{
+	int64_t next_ms = until_ms;
+
+	for (int i = 0; i < d->flying_count; i++)
+		next_ms = d->flying[i].reply_ms < next_ms ? d->flying[i].reply_ms : next_ms;
+	for (int i = 0; i < ENGINES; i++)
+		next_ms = d->wake_ms[i] < next_ms ? d->wake_ms[i] : next_ms;
+	return next_ms;
+}
+
+/* Lets time pass. Records come as long as there is room for them. */
+static void pass(struct day *d, int64_t ms)
+{
+	int64_t until_ms = d->now_ms + ms;
+
+	while (d->now_ms < until_ms) {
+		int64_t next_ms = next_event_ms(d, until_ms);
+
+		/* While there is room, what is read comes every 10 ms. */
+		if (d->held < BUDGET && next_ms > d->now_ms + 10)
+			next_ms = d->now_ms + 10;
+		d->now_ms = next_ms;
+		land(d);
+		for (int i = 0; i < ENGINES; i++) {
+			if (d->wake_ms[i] <= d->now_ms)
+				serve(d, i);
+		}
+		read_log(d);
+	}
+}
+
+static void setup(struct day *d)
+{
+	*d = (struct day){ .random.state = 7, .now_ms = 1000 };
+	d->container = wb_xmalloc(1);
+	d->health = wb_health_new();
+	d->metrics = wb_metrics_new();
+	d->log_fd = memfd_create("log", 0);
+	assert_true(d->log_fd >= 0);
+	d->log = wb_log_new("test", d->log_fd, WB_LOG_INFO, WB_LOG_LOGFMT);
+	d->outage = wb_outage_new(d->health, d->metrics, d->log);
+	d->assignment.topic = "writes";
+	for (int i = 0; i < RANGES; i++) {
+		d->range[i] = wb_xcalloc(1, sizeof *d->range[i] + ENGINES * sizeof(void *));
+		d->range[i]->container = d->container;
+		d->range[i]->bulk = true;
+		d->range[i]->id[0] = (char)('a' + i);
+		d->sent_ms[i] = -1000;
+	}
+	for (unsigned i = 0; i < ENGINES; i++)
+		d->engine[i] = wb_engine_new(&(struct wb_engine_settings){ .worker = i,
+			.range_concurrency = CONCURRENCY,
+			.point_concurrency = CONCURRENCY,
+			.bulk_linger_ms = 5,
+			.operation_retry_max_ms = 900 * SECOND_MS,
+			.body_max_bytes = 4 * 1024 * 1024,
+			.seed = wb_prng_next(&d->random),
+			.calls = &calls,
+			.arg = d,
+			.outage = d->outage,
+			.metrics = d->metrics,
+			.log = d->log });
+}
+
+static void teardown(struct day *d)
+{
+	atomic_store(&d->assignment.ended, true);
+	for (int i = 0; i < d->flying_count; i++)
+		wb_engine_cut_off(d->flying[i].batch->engine, d->flying[i].batch);
+	for (int i = 0; i < ENGINES; i++) {
+		wb_engine_withdraw(d->engine[i], true);
+		wb_engine_hand_over(d->engine[i]);
+		wb_engine_free(&d->engine[i]);
+	}
+	assert_int_equal(d->held, 0);
+	for (int i = 0; i < RANGES; i++)
+		free(d->range[i]);
+	wb_outage_free(&d->outage);
+	wb_log_free(&d->log);
+	wb_health_free(&d->health);
+	wb_metrics_free(&d->metrics);
+	free(d->container);
+	assert_int_equal(close(d->log_fd), 0);
+}
+
+static size_t log_lines(const struct day *d)
+{
+	char bytes[4096];
+	size_t lines = 0;
+	off_t at = 0;
+	ssize_t len;
+
+	while ((len = pread(d->log_fd, bytes, sizeof bytes, at)) > 0) {
+		for (ssize_t i = 0; i < len; i++)
+			lines += bytes[i] == '\n';
+		at += len;
+	}
+	return lines;
+}
+
+static size_t held(const struct day *d)
+{
+	size_t sum = 0;
+
+	for (int i = 0; i < ENGINES; i++)
+		sum += wb_engine_held(d->engine[i]);
+	return sum;
+}
+
+static void forget_counts(struct day *d)
+{
+	d->requests = d->together = 0;
+	d->most_in_second = 0;
+	for (int i = 0; i < RANGES; i++)
+		d->most_flying_of[i] = d->flying_of[i];
+}
+
+static bool is_throttling(enum way way)
+{
+	return way == STATUS_429 || way == STATUS_429_WAIT;
+}
+
+/* One hour of it, after its first minute. */
+static void check_an_hour(struct day *d, enum way way)
+{
+	uint64_t written;
+	/* In an outage one request at a time, with a backoff of 0.75 s on average. A service that throttles is there, and
+	 * all that are allowed try it. */
+	uint64_t per_second = is_throttling(way) ? 2 * CONCURRENCY : 3;
+
+	d->way = way;
+	pass(d, 60 * SECOND_MS);
+	written = d->written;
+	forget_counts(d);
+	pass(d, HOUR_MS - 60 * SECOND_MS);
+	assert_int_equal(held(d), BUDGET);
+	assert_int_equal(d->held, BUDGET);
+	assert_true(d->requests > 0);
+	assert_true(d->requests < RANGES * 3540 * per_second);
+	assert_true(d->most_in_second < RANGES * (is_throttling(way) ? 24 : 8));
+	/* Ranges that came by chance at one moment are few. */
+	if (!is_throttling(way))
+		assert_true(d->together * 5 < d->requests);
+	assert_int_equal(d->dead + d->handed_back, 0);
+	assert_int_equal(d->written, written);
+	print_message("way %d: %.2f requests a second, %u at most, %.1f %% together\n", way, (double)d->requests / 3540,
+		d->most_in_second, 100.0 * (double)d->together / (double)d->requests);
+}
+
+static bool at_full_speed(const struct day *d)
+{
+	for (int i = 0; i < RANGES; i++) {
+		if (d->most_flying_of[i] < CONCURRENCY)
+			return false;
+	}
+	return true;
+}
+
+/* All ranges send as much at once as they may. */
+static void check_recovery(struct day *d)
+{
+	uint64_t written = d->written;
+	int64_t since_ms = d->now_ms;
+
+	forget_counts(d);
+	d->way = OK;
+	while (!at_full_speed(d)) {
+		assert_true(d->now_ms - since_ms < 2 * SECOND_MS);
+		pass(d, 10);
+	}
+	pass(d, 50);
+	assert_true(d->written > written);
+	assert_true(wb_health_ready(d->health));
+}
+
+static void a_day_of_outage_costs_nothing_but_time(void **state)
+{
+	static const enum way ways[] = { REFUSED, STATUS_503, TIMES_OUT, STATUS_408, STATUS_401, STATUS_500, REFUSED,
+		TIMES_OUT, STATUS_503, STATUS_408, STATUS_429, STATUS_429_WAIT };
+	struct day d;
+	size_t lines;
+
+	(void)state;
+	setup(&d);
+	d.way = OK;
+	pass(&d, 10 * SECOND_MS);
+	assert_true(d.written > 0);
+	lines = log_lines(&d);
+	for (int hour = 0; hour < 24; hour++) {
+		check_an_hour(&d, ways[(size_t)hour % WB_ARRAY_LEN(ways)]);
+		if (ways[(size_t)hour % WB_ARRAY_LEN(ways)] < STATUS_429)
+			assert_false(wb_health_ready(d.health));
+	}
+	lines = log_lines(&d) - lines;
+	print_message("%zu lines in the log\n", lines);
+	assert_true(lines < 24 * 60 + 60);
+	check_recovery(&d);
+	teardown(&d);
+}
+
+static void full_speed_is_back_within_two_seconds_whatever_it_was(void **state)
+{
+	struct day d;
+
+	(void)state;
+	setup(&d);
+	for (int i = 0; i < 6; i++) {
+		for (enum way way = REFUSED; way < WAYS; way++) {
+			if (way == TIMES_OUT)
+				continue; /* a request that hangs is waited for */
+			d.way = way;
+			pass(&d, (int64_t)below(&d, 60000));
+			check_recovery(&d);
+		}
+	}
+	assert_int_equal(d.dead + d.handed_back, 0);
+	teardown(&d);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_day_of_outage_costs_nothing_but_time),
+		cmocka_unit_test(full_speed_is_back_within_two_seconds_whatever_it_was),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
