@@ -106,6 +106,7 @@ struct model_assignment {
 	int next_record; /* index into the partition's records */
 	size_t out; /* writes that have not come back */
 	bool draining, dropped;
+	bool unheard; /* it has ended, and the workers do not know yet */
 	unsigned freezes; /* of its consumer, when the draining began */
 	int64_t deadline_ms;
 };

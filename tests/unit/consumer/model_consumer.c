@@ -400,19 +400,17 @@ static size_t in_flight_of(const struct model_engine *e, unsigned life)
 	return count;
 }
 
-void model_assignment_end(struct model_world *world, struct model_assignment *a, bool lost)
+/* The workers have heard that the assignment has ended. */
+static void withdraw(struct model_world *world, struct model_assignment *a)
 {
 	struct model_consumer *c = a->consumer;
-	size_t flying = 0, recording = 0;
+	size_t flying = 0, recording;
 
-	model_note(world, lost ? "lost: partition, life" : "revoked: partition, life", a->partition, a->life, 0, 0);
-	if (lost)
-		atomic_store(&a->a.lost, true);
-	atomic_store(&a->a.ended, true);
+	a->unheard = false;
 	for (int i = 0; i < MODEL_ENGINES_MAX; i++) {
 		struct model_engine *e = &c->engines[i];
 
-		if (lost)
+		if (a->a.lost)
 			cut(world, e, false);
 		engine_at(e);
 		wb_engine_withdraw(e->engine, false);
@@ -422,9 +420,36 @@ void model_assignment_end(struct model_world *world, struct model_assignment *a,
 	recording = model_recorder_count(c, a);
 	MODEL_CHECK(world, a->out == flying + recording, "ended: %zu writes of life %u are kept, %zu in flight",
 		a->out - recording, a->life, flying);
-	MODEL_CHECK(world, !lost || flying == 0, "lost: %zu writes of life %u are still in flight", flying, a->life);
+	MODEL_CHECK(
+		world, !a->a.lost || flying == 0, "lost: %zu writes of life %u are still in flight", flying, a->life);
 	for (int i = 0; i < MODEL_ENGINES_MAX; i++)
 		model_engine_serve(world, &c->engines[i]);
+}
+
+static void withdraw_all(struct model_world *world, void *arg)
+{
+	struct model_consumer *c = arg;
+
+	if (world->over || !c->alive)
+		return;
+	for (struct model_assignment *a = c->assignments; a; a = a->next) {
+		if (a->unheard)
+			withdraw(world, a);
+	}
+}
+
+void model_assignment_end(struct model_world *world, struct model_assignment *a, bool lost)
+{
+	model_note(world, lost ? "lost: partition, life" : "revoked: partition, life", a->partition, a->life, 0, 0);
+	if (lost)
+		atomic_store(&a->a.lost, true);
+	atomic_store(&a->a.ended, true);
+	a->unheard = true;
+	/* Workers are threads of their own, which may go on for a moment. */
+	if (model_chance(world, 500))
+		model_at(world, (int64_t)model_random(world, 50), a->consumer, withdraw_all, a->consumer);
+	else
+		withdraw(world, a);
 }
 
 void model_assignment_drained(struct model_world *world, struct model_assignment *a)
