@@ -190,7 +190,7 @@ def test_every_operation(way, place, work, start):
     for case in cases:
         if case.before is not None:
             etags[case.name] = place.proxy.create_item(document(case, case.before))["_etag"]
-    start("consumer", [work.topics.env, place.env])
+    consumer = start("consumer", [work.topics.env, place.env])
     work.publish([record(case, etags.get(case.name, "")) for case in cases])
     work.wait()
     wrong = [(case.name, work.became(seq), case.becomes, work.letters.get(seq, {}).get("wb-error-message"))
@@ -202,6 +202,9 @@ def test_every_operation(way, place, work, start):
     for seq, case in enumerate(cases):
         if case.becomes in ("conflict", "precondition-failed", "not-found", "too-large"):
             assert work.letters[seq]["wb-item-etag"] == etags.get(case.name, "absent"), case.name
+    # They really went this way.
+    operations, requests_sent = (consumer.metric(f"writebehind_cosmos_batch_operations_{part}") for part in ("sum", "count"))
+    assert operations > requests_sent > 0 if way.endswith("bulk") else operations == requests_sent > 0
 
 
 def test_one_items_operations_take_effect_in_their_order(way, place, work, start):
@@ -383,6 +386,9 @@ def test_a_unique_key_that_an_earlier_write_frees(way, make_sandbox, place, work
                   ("p", {"id": "elsewhere", "pk": "q", "mail": "m@example.org"}, here)])
     work.wait()
     assert work.became(0) == "written" and work.became(3) == "written"
+    stats = requests.get(f"{place.account.endpoint}/_sandbox/stats", timeout=10).json()
+    upserts = next(c for c in stats["containers"] if c["container"] == "unique")["operations"]["upsert"]
+    assert upserts["409"] == 3, "both met the conflict, one of them a second time"
     # Who of the two gets the freed key is nobody's promise; the other one dies of it.
     assert sorted([work.became(1), work.became(2)]) == ["conflict", "written"]
     winner = "second" if work.became(1) == "written" else "third"
