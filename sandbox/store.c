@@ -327,6 +327,8 @@ void wb_store_move(
 		to->count++;
 		to->body_bytes += item->body_len;
 		unique_add(to, item);
+		if (to->default_ttl_s == WB_STORE_TTL_OFF)
+			item->ends_s = 0;
 		if (item->ends_s && (to->next_end_s == 0 || item->ends_s < to->next_end_s))
 			to->next_end_s = item->ends_s;
 		if (to->count > to->bucket_count)

@@ -102,8 +102,8 @@ void wb_store_set_ttl(struct wb_store *s, struct wb_item *item, int32_t ttl_s);
 bool wb_store_remove(struct wb_store *s, const struct wb_item_key *key);
 /* Removes what has ended by now: to be called before anything that looks. Cheap when nothing has. */
 void wb_store_expire(struct wb_store *s, uint32_t now_s);
-/* Moves the items that are wanted (NULL: all) to another store of the same budget and policies, as they are: with
- * number, version, time and end. For splits and merges; `to` may hold items already, but none of the moved. */
+/* Moves the items that are wanted (NULL: all) to another store of the same budget, as they are: with number, version,
+ * time and end (none in a store where nothing ends). For splits and merges; `to` may hold items already, but none of the moved. */
 void wb_store_move(
 	struct wb_store *from, struct wb_store *to, bool (*wanted)(void *arg, const struct wb_item *item), void *arg);
 /* The item that follows number in the order of creation (0: the first), or NULL. */

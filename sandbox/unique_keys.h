@@ -53,7 +53,8 @@ struct wb_unique_item {
 
 /* Whether another item has one of its keys. */
 bool wb_unique_index_taken(struct wb_unique_index *x, const struct wb_unique_item *item);
-/* The item must not conflict. */
+/* A key that another item has already stays that item's: so documents that were written without the policy can be
+ * kept. */
 void wb_unique_index_add(struct wb_unique_index *x, const struct wb_unique_item *item);
 /* With the body that it was added with. */
 void wb_unique_index_drop(struct wb_unique_index *x, const struct wb_unique_item *item);

@@ -237,7 +237,8 @@ class Kafka:
         try:
             partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
             asked = [TopicPartition(topic, p) for p in partitions]
-            return {tp.partition: tp.offset for tp in consumer.committed(asked, timeout=10) if tp.offset >= 0}
+            found = coordinated(lambda: consumer.committed(asked, timeout=10))
+            return {tp.partition: tp.offset for tp in found if tp.offset >= 0}
         finally:
             consumer.close()
 
@@ -250,6 +251,20 @@ class Kafka:
             return {p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=10) for p in partitions}
         finally:
             consumer.close()
+
+
+def coordinated(ask, timeout_s=20):
+    """ask()'s answer. A broker that has no coordinator for a group yet, as it is young, is asked again."""
+    from confluent_kafka import KafkaException
+
+    def attempt():
+        try:
+            return [ask()]
+        except KafkaException as e:
+            if e.args[0].name() not in ("NOT_COORDINATOR", "COORDINATOR_LOAD_IN_PROGRESS", "COORDINATOR_NOT_AVAILABLE"):
+                raise
+            return None
+    return wait_until(attempt, timeout_s, "the group's coordinator", every_s=0.1)[0]
 
 
 def _record_classes(archive):

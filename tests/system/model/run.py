@@ -14,6 +14,7 @@ from pathlib import Path
 
 import requests
 from confluent_kafka import Consumer, TopicPartition
+from harness.kafka import coordinated
 from harness.process import wait_until
 from harness.programs import Program, Sandbox
 
@@ -65,7 +66,8 @@ class Lag:
         return {p.partition: self._client.get_watermark_offsets(p, timeout=20)[1] for p in self._partitions}
 
     def committed(self):
-        return {p.partition: max(p.offset, 0) for p in self._client.committed(self._partitions, timeout=20)}
+        return {p.partition: max(p.offset, 0)
+                for p in coordinated(lambda: self._client.committed(self._partitions, timeout=20))}
 
     def close(self):
         self._client.close()

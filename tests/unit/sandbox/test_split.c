@@ -321,6 +321,33 @@ static void one_key_has_its_documents_on_one_side(void **state)
 	wb_container_release(&c);
 }
 
+static void policies_hold_in_the_children(void **state)
+{
+	struct wb_container *c = make(
+		"{\"id\":\"c\",\"partitionKey\":{\"paths\":[\"/pk\"],\"version\":2},\"defaultTtl\":60,"
+		"\"uniqueKeyPolicy\":{\"uniqueKeys\":[{\"paths\":[\"/u\"]}]}}",
+		1, 0);
+	const struct wb_slice body = wb_slice_cstr("{\"id\":\"a\",\"u\":1}");
+	const struct wb_item_key a = key_of("a", "[\"p\"]"), b = key_of("b", "[\"p\"]");
+	struct wb_split_result r;
+	struct wb_error why;
+	struct wb_store *store;
+	struct wb_item *item;
+
+	(void)state;
+	assert_int_equal(wb_store_put(&c->ranges[0]->store, &a, body, 1000, &item), WB_OK);
+	assert_int_equal(wb_container_split(c, NONE, NONE, &at_once, &r, &why), WB_OK);
+	store = &range_of(c, "[\"p\"]")->store;
+	assert_true(wb_store_conflicts(store, &b, body));
+	assert_false(wb_store_conflicts(store, &a, body));
+	wb_store_expire(store, 1059);
+	assert_non_null(wb_store_find(store, &a));
+	wb_store_expire(store, 1060);
+	assert_null(wb_store_find(store, &a));
+	assert_false(wb_store_conflicts(store, &b, body));
+	wb_container_release(&c);
+}
+
 static void documents_move_to_a_container_made_anew(void **state)
 {
 	static struct seen seen[ITEMS];
@@ -349,6 +376,7 @@ int main(void)
 		cmocka_unit_test(what_cannot_be_done_is_refused_and_changes_nothing),
 		cmocka_unit_test(a_narrow_range_of_version_1_cannot_be_split),
 		cmocka_unit_test(one_key_has_its_documents_on_one_side),
+		cmocka_unit_test(policies_hold_in_the_children),
 		cmocka_unit_test(documents_move_to_a_container_made_anew),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -127,6 +127,21 @@ static void what_is_dropped_is_free_again(void **state)
 	assert_true(taken(f, "[1]", "new", "{\"mail\":501,\"name\":{\"last\":-1}}"));
 }
 
+static void a_key_that_is_taken_stays_with_whom_it_is(void **state)
+{
+	const struct wb_unique_item a = item("[1]", "a", "{\"mail\":1,\"name\":{\"last\":1}}");
+	const struct wb_unique_item b = item("[1]", "b", "{\"mail\":1,\"name\":{\"last\":2}}");
+	struct fixture *f = *state;
+
+	wb_unique_index_init(&f->index, &f->keys);
+	wb_unique_index_add(&f->index, &a);
+	wb_unique_index_add(&f->index, &b);
+	wb_unique_index_drop(&f->index, &b);
+	assert_true(wb_unique_index_taken(&f->index, &b));
+	wb_unique_index_drop(&f->index, &a);
+	assert_int_equal(f->index.count, 0);
+}
+
 static void there_is_a_most_of_keys_and_paths(void **state)
 {
 	struct fixture *f = *state;
@@ -160,6 +175,7 @@ int main(void)
 		T(values_are_compared_by_type_and_value),
 		T(values_do_not_run_together),
 		T(what_is_dropped_is_free_again),
+		T(a_key_that_is_taken_stays_with_whom_it_is),
 		T(there_is_a_most_of_keys_and_paths),
 		T(without_keys_nothing_is_taken),
 	};

@@ -1,0 +1,84 @@
+"""Promise 5 (and 3, 4): whatever the network between the consumer and Cosmos DB does, the data arrives unchanged, once it
+lets anything through; nothing dies of it."""
+
+import json
+import random
+
+import pytest
+
+from harness.fault_proxy import FaultProxy, make_certificate
+from harness.process import wait_until
+
+ITEMS, VERSIONS = 200, 3
+
+NETWORKS = {
+    "latency": {"latency_s": 0.15, "jitter_s": 0.1},
+    "reset before": {"reset_before": 0.1},
+    "reset after": {"reset_after": 0.1},
+    "slices": {"slice_bytes": 211, "slice_delay_s": 0.0002},
+    "black holes": {"black_hole": 0.04},
+    "cut short": {"cut": 0.1},
+    "narrow": {"bytes_per_s": 400_000},
+    "everything": {"latency_s": 0.005, "jitter_s": 0.02, "reset_before": 0.05, "reset_after": 0.05, "black_hole": 0.01,
+                   "cut": 0.03, "slice_bytes": 3000, "slice_delay_s": 0.0005},
+}
+
+
+def make_documents(seed):
+    """Versions of a few items, so that order shows, with texts that no coding may change."""
+    rng = random.Random(seed)
+    for version in range(VERSIONS):
+        for i in range(ITEMS):
+            text = "".join(rng.choice("aé\u20ac😀\"\\\n\u2028 ") for _ in range(rng.randrange(60)))
+            yield {"id": f"item-{i}", "pk": f"p{i % 17}", "version": version, "text": text * rng.choice([1, 1, 20])}
+
+
+@pytest.fixture(params=["emulator", "independent"])
+def server(request):
+    """(target, its port): the sandbox's emulator, and @vercel/cosmosdb-server."""
+    if request.param == "emulator":
+        target = request.getfixturevalue("make_sandbox")().target
+    else:
+        target = request.getfixturevalue("cosmos_server").create_container()
+    return target, int(target.account.endpoint.rsplit(":", 1)[1])
+
+
+def carry(topics, server, start, proxy, endpoint, more_env=None):
+    target, _ = server
+    documents = list(make_documents(proxy.port))
+    env = target.env | {"COSMOS_ENDPOINT": endpoint} | (more_env or {})
+    settings = {"cosmos.request.timeout.ms": 1500, "cosmos.connect.timeout.ms": 1000, "cosmos.range.concurrency": 2}
+    consumer = start("consumer", [topics.env, env], settings, wait=False)
+    topics.broker.publish(topics.writes, ((d["id"], json.dumps(d, ensure_ascii=False)) for d in documents))
+
+    def committed():
+        assert consumer.running()
+        now = topics.broker.committed(topics.group, topics.writes)
+        return all(now.get(p, 0) >= high for p, (low, high) in topics.broker.end_offsets(topics.writes).items())
+    wait_until(committed, 90, "everything to be written through a bad network", every_s=0.25)
+    last = {d["id"]: d for d in documents}
+    target.assert_holds(last.values())
+    target.assert_holds_js(last.values())
+    assert topics.broker.read_topic(topics.dead_letters) == []
+
+
+@pytest.mark.timeout(150)
+@pytest.mark.parametrize("network", NETWORKS)
+def test_promise_5_the_data_arrives_through(topics, server, start, request, network):
+    proxy = FaultProxy(server[1], seed=1)
+    request.addfinalizer(proxy.close)
+    proxy.set(**NETWORKS[network])
+    carry(topics, server, start, proxy, f"http://127.0.0.1:{proxy.port}")
+    happened = {"reset before": proxy.resets, "reset after": proxy.resets, "black holes": proxy.swallowed,
+                "cut short": proxy.cuts}
+    assert happened.get(network, 1) > 0, "the network was not bad"
+
+
+@pytest.mark.timeout(150)
+def test_promise_5_the_data_arrives_through_tls_on_a_bad_network(topics, server, start, request, tmp_path):
+    certificate = make_certificate(tmp_path)
+    proxy = FaultProxy(server[1], seed=2, certificate=certificate)
+    request.addfinalizer(proxy.close)
+    proxy.set(**NETWORKS["everything"] | {"reset_before": 0.1, "reset_after": 0.1})
+    carry(topics, server, start, proxy, f"https://localhost:{proxy.port}", {"COSMOS_CA_FILE": str(certificate[0])})
+    assert proxy.resets + proxy.swallowed > 0
