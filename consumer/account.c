@@ -55,9 +55,11 @@ bool wb_account_move(struct wb_account *a, struct wb_slice endpoint)
 		return false;
 	while (at < count && !wb_slice_eq_cstr(endpoint, a->endpoints[at]))
 		at++;
-	if (at == WB_ACCOUNT_ENDPOINTS_MAX || at == atomic_load(&a->current))
+	if (at == atomic_load(&a->current))
 		return false;
 	if (at == count) {
+		if (count == WB_ACCOUNT_ENDPOINTS_MAX)
+			return false;
 		a->endpoints[at] = wb_xmemdup(endpoint.data, endpoint.len);
 		atomic_store(&a->count, count + 1);
 	}
