@@ -106,7 +106,7 @@ void wb_poller_bury_missing(struct wb_poller *p, struct wb_write *w)
 	struct wb_error why = { "the container does not exist" };
 
 	wb_poller_bury(p, w, WB_REASON_UNKNOWN_CONTAINER, &why);
-	(void)strcpy(w->failure->item_etag, "absent");
+	memcpy(w->failure->item_etag, "absent", sizeof "absent");
 }
 
 void wb_poller_take_handed_back(struct wb_poller *p, struct wb_write *w)
