@@ -58,16 +58,25 @@ static void containers_changed(void *arg)
 	wake(p);
 }
 
+void wb_poller_note_fatal(struct wb_poller *p)
+{
+	char text[400];
+	rd_kafka_resp_err_t err = rd_kafka_fatal_error(p->rk, text, sizeof text);
+
+	if (!err || atomic_load(&p->fatal))
+		return;
+	(void)wb_error_set(&p->fatal_text, WB_EFATAL, "Kafka does not let this consumer go on: %s: %s",
+		rd_kafka_err2name(err), text);
+	atomic_store(&p->fatal, true);
+}
+
 static void on_error(rd_kafka_t *rk, int err, const char *reason, void *opaque)
 {
 	struct wb_poller *p = opaque;
-	char text[400];
 
+	(void)rk;
 	if (err == RD_KAFKA_RESP_ERR__FATAL) {
-		rd_kafka_resp_err_t real = rd_kafka_fatal_error(rk, text, sizeof text);
-
-		(void)wb_error_set(&p->fatal_text, WB_EFATAL, "%s: %s", rd_kafka_err2name(real), text);
-		atomic_store(&p->fatal, true);
+		wb_poller_note_fatal(p);
 		return;
 	}
 	wb_log_debug(p->settings.log, "Kafka consumer error", WB_STR("error", rd_kafka_err2name(err)),

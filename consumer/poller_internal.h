@@ -158,6 +158,9 @@ static inline int64_t wb_poller_away_max_ms(const struct wb_poller *p)
 	return p->settings.options->session_timeout_ms / 2;
 }
 
+/* poller.c: a fatal error was told, as of a static member whose id another process uses: the run ends. */
+void wb_poller_note_fatal(struct wb_poller *p);
+
 /* poller_partition.c */
 void wb_poller_make_topics(struct wb_poller *p);
 /* That partition if it is ours, else NULL. */

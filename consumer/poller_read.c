@@ -151,6 +151,10 @@ static void take_error(struct wb_poller *p, const rd_kafka_message_t *message)
 			wb_offsets_skipped(part->offsets, message->offset);
 		return;
 	}
+	if (message->err == RD_KAFKA_RESP_ERR__FATAL) {
+		wb_poller_note_fatal(p);
+		return;
+	}
 	if (message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET && part) {
 		wb_poller_lost_range(p, part);
 		return;
