@@ -10,6 +10,8 @@
 /* A write that has waited so long for itself is named in the log, once a minute at most. */
 #define STUCK_MS       60000
 #define STUCK_AGAIN_MS 60000
+/* After so many a reading does without the session of the refusal. */
+#define SESSION_RETRIES 5
 
 static void count_status(struct wb_engine *e, int status)
 {
@@ -35,6 +37,7 @@ static void note(const struct wb_engine *e, struct wb_write *write, const struct
 		message = wb_slice_cstr(reply->error ? reply->error : "no reason given");
 	wb_write_note_failure(
 		write, status->status, status->substatus, wb_slice_cstr(reply->activity_id), message, e->wall_ms);
+	memcpy(write->failure->session_token, reply->session_token, sizeof reply->session_token);
 }
 
 static int64_t next_delay_ms(struct wb_engine *e, struct wb_write *write, int64_t retry_after_ms)
@@ -348,6 +351,9 @@ static void judge_reading(struct wb_engine *e, struct wb_batch *b, const struct 
 	struct wb_verdict verdict = wb_verdict_read(&status, failures_of(b, &status));
 
 	wb_counter_add(e->metrics.items_read, 1);
+	/* The range of its session may be gone. */
+	if (reply->status == 404 && write->retries >= SESSION_RETRIES && write->failure)
+		write->failure->session_token[0] = '\0';
 	if (verdict.kind != WB_VERDICT_DONE && verdict.kind != WB_VERDICT_DEAD) {
 		if (is_its_own_fault(b, &verdict))
 			verdict.outage = false;

@@ -14,6 +14,7 @@ struct wb_reply {
 	double request_charge;
 	char activity_id[64];
 	char etag[128];
+	char session_token[256]; /* "" when there is none, or a longer one */
 	char continuation[1024]; /* x-ms-continuation; too long a one is cut and truncated_continuation set */
 	bool truncated_continuation;
 	struct wb_slice body; /* valid during the callback */

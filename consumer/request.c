@@ -73,8 +73,8 @@ static void send_point(struct wb_transport *t, struct wb_batch *batch, wb_reply_
 	const struct wb_write *w = wb_write_of(batch->writes.head);
 	const struct point p = point_of(w);
 	bool by_id = strcmp(p.verb, "POST") != 0, reads = w->step == WB_STEP_READ;
-	struct wb_buf path, link, key = { 0 }, match = { 0 }, none = { 0 };
-	const char *headers[7];
+	struct wb_buf path, link, key = { 0 }, match = { 0 }, none = { 0 }, session = { 0 };
+	const char *headers[8];
 	size_t n = 0;
 
 	locate(w, by_id, &path, &link);
@@ -89,6 +89,8 @@ static void send_point(struct wb_transport *t, struct wb_batch *batch, wb_reply_
 		headers[n++] = line(&match, "If-Match: ", w->if_match);
 	if (w->if_none_match.data && !reads && !wb_write_is_create(w))
 		headers[n++] = line(&none, "If-None-Match: ", w->if_none_match);
+	if (reads && w->failure && w->failure->session_token[0])
+		headers[n++] = line(&session, "x-ms-session-token: ", wb_slice_cstr(w->failure->session_token));
 	headers[n] = NULL;
 	wb_transport_send(t,
 		&(struct wb_request){ .verb = p.verb,
@@ -103,6 +105,7 @@ static void send_point(struct wb_transport *t, struct wb_batch *batch, wb_reply_
 	wb_buf_release(&key);
 	wb_buf_release(&match);
 	wb_buf_release(&none);
+	wb_buf_release(&session);
 }
 
 static void send_bulk(struct wb_transport *t, struct wb_batch *batch, wb_reply_fn fn)

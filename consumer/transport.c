@@ -193,6 +193,8 @@ static void take_header_value(struct transfer *x, struct wb_slice name, struct w
 			r->retry_after_ms = number;
 	} else if (IS("x-ms-activity-id")) {
 		copy_text(r->activity_id, sizeof r->activity_id, value);
+	} else if (IS("x-ms-session-token") && value.len < sizeof r->session_token) {
+		copy_text(r->session_token, sizeof r->session_token, value);
 	} else if (IS("x-ms-continuation")) {
 		r->truncated_continuation = value.len >= sizeof r->continuation;
 		copy_text(r->continuation, sizeof r->continuation, value);

@@ -65,6 +65,7 @@ struct wb_write_failure {
 	int status, substatus;
 	char activity_id[64];
 	char message[512];
+	char session_token[256]; /* of the reply: a reading that sends it sees what the refusal saw; "": none */
 	char item_etag[128]; /* of the stored item at the death: its etag, "absent", or "" when it is not known */
 };
 

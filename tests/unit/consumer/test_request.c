@@ -325,8 +325,10 @@ static void a_reading_is_bare_whatever_the_write(void **state)
 	struct fixture *f = *state;
 
 	for (int op = WB_OP_UPSERT; op <= WB_OP_PATCH; op++) {
+		struct wb_write_failure failure = { .session_token = "0:-1#7" };
 		struct wb_write w = { .op = (enum wb_op)op,
 			.step = WB_STEP_READ,
+			.failure = op == WB_OP_CREATE ? &failure : NULL,
 			.id = wb_slice_cstr("a"),
 			.pk_text = wb_slice_cstr("[{}]"),
 			.document = wb_slice_cstr("{}"),
@@ -343,6 +345,10 @@ static void a_reading_is_bare_whatever_the_write(void **state)
 		assert_none(f, "If-None-Match");
 		assert_none(f, "Prefer");
 		assert_none(f, "Content-Type");
+		if (w.failure)
+			assert_line(f, "x-ms-session-token: 0:-1#7");
+		else
+			assert_none(f, "x-ms-session-token");
 		assert_body(f, "");
 	}
 }

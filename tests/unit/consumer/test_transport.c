@@ -184,12 +184,11 @@ static struct outcome exchange(struct wb_transport *t, const char *verb, const c
 
 static void reads_status_headers_and_body(void **state)
 {
-	static const char *const answers[] = {
-		"HTTP/1.1 429 Too Many\r\nContent-Length: 2\r\nX-MS-Substatus: 3200\r\n"
-		"x-ms-retry-after-ms: 17\r\nx-ms-request-charge: 6.25\r\n"
-		"x-ms-activity-id: a-b\r\netag: \"e\"\r\nx-ms-continuation: next\r\n\r\n{}",
-		"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", NULL, NULL
-	};
+	static const char *const answers[] = { "HTTP/1.1 429 Too Many\r\nContent-Length: 2\r\nX-MS-Substatus: 3200\r\n"
+					       "x-ms-retry-after-ms: 17\r\nx-ms-request-charge: 6.25\r\n"
+					       "x-ms-activity-id: a-b\r\netag: \"e\"\r\nx-ms-continuation: next\r\n"
+					       "x-ms-session-token: 0:-1#5\r\n\r\n{}",
+		"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", NULL, NULL };
 	struct client c;
 	struct outcome o;
 	struct server s;
@@ -205,6 +204,7 @@ static void reads_status_headers_and_body(void **state)
 	assert_string_equal(o.reply.activity_id, "a-b");
 	assert_string_equal(o.reply.etag, "\"e\"");
 	assert_string_equal(o.reply.continuation, "next");
+	assert_string_equal(o.reply.session_token, "0:-1#5");
 	assert_string_equal(o.body, "{}");
 	o = exchange(c.t, "POST", "[2]");
 	assert_int_equal(o.reply.status, 200);
