@@ -53,6 +53,7 @@ struct model_record {
 	bool ended; /* has its first outcome, acknowledged */
 	enum wb_outcome outcome;
 	enum wb_reason reason;
+	int64_t delivered_ms; /* first */
 	bool seen_judged; /* judged in some life */
 	unsigned faults; /* that were injected into it */
 	unsigned ambiguous; /* applied, and the reply lost or a lie */
@@ -159,7 +160,8 @@ struct model_plan {
 	bool bulk, plain_only;
 	int64_t concurrency, linger_ms;
 	size_t gap_max;
-	unsigned revocations, kills, freezes;
+	unsigned revocations, losses, kills, freezes;
+	bool outages;
 };
 
 struct model_trace {
@@ -280,6 +282,8 @@ void model_trouble_start(struct model_world *world);
 
 /* model_verify.c */
 void model_verify_judged(struct model_world *world, const struct wb_write *w);
+/* Poison is alone: what is sound does not wait for what is not. */
+void model_verify_poison(struct model_world *world, void *arg);
 void model_verify_rest(struct model_world *world);
 bool model_at_rest(const struct model_world *world);
 

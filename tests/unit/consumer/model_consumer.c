@@ -147,6 +147,8 @@ static void read_partition(struct model_world *world, struct model_assignment *a
 
 		if (r->arrives_ms > world->now_ms || wb_offsets_gap(a->offsets) >= world->plan.gap_max)
 			return;
+		if (!r->delivered_ms)
+			world->record[record].delivered_ms = world->now_ms;
 		wb_list_push(&in[engine_of(a->consumer, r)->index], &deliver(world, a, record)->link);
 		a->next_record++;
 	}

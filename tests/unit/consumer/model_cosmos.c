@@ -634,7 +634,8 @@ static void outage(struct model_world *world, void *arg)
 {
 	static const int kinds[] = { REQUEST_RESET_BEFORE, REQUEST_THROTTLED, REQUEST_503, REQUEST_408, REQUEST_401,
 		REQUEST_403, REQUEST_HANG, REQUEST_404, REQUEST_MOVED };
-	int64_t for_ms = (int64_t)model_random(world, (uint64_t)world->plan.arrivals_ms / 4 + 1);
+	int64_t for_ms = (int64_t)model_random(
+		world, (uint64_t)world->plan.arrivals_ms / (model_chance(world, 700) ? 4 : 1) + 1);
 
 	(void)arg;
 	if (world->over || !model_faults(world))
@@ -660,6 +661,7 @@ void model_cosmos_start(struct model_world *world)
 	world->ranges = count;
 	if (model_chance(world, 500))
 		model_at(world, (int64_t)model_random(world, (uint64_t)world->plan.arrivals_ms), NULL, reshape, NULL);
-	if (model_chance(world, 250))
+	world->plan.outages = model_chance(world, 250);
+	if (world->plan.outages)
 		model_at(world, (int64_t)model_random(world, (uint64_t)world->plan.arrivals_ms), NULL, outage, NULL);
 }

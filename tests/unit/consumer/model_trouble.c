@@ -41,6 +41,21 @@ static void revoke(struct model_world *world)
 		model_at(world, a->deadline_ms - world->now_ms, NULL, drain_overdue, &world->log_count[partition]);
 }
 
+/* Somebody else has the partition already, though this consumer was never away. */
+static void lose(struct model_world *world)
+{
+	int partition = (int)model_random(world, (uint64_t)world->partitions);
+	struct model_assignment *a = world->owner[partition];
+
+	if (!a || a->consumer->frozen || !a->consumer->gate_open)
+		return;
+	a->dropped = true;
+	world->owner[partition] = NULL;
+	model_assignment_end(world, a, true);
+	/* What it had in flight has been cut off by then. */
+	model_at(world, 100 + (int64_t)model_random(world, 1000), NULL, model_assign, &world->log_count[partition]);
+}
+
 static void restart(struct model_world *world, void *arg)
 {
 	struct model_consumer *c = arg;
@@ -138,6 +153,8 @@ static void trouble(struct model_world *world, void *arg)
 		return;
 	if (model_chance(world, world->plan.revocations))
 		revoke(world);
+	if (model_chance(world, world->plan.losses))
+		lose(world);
 	if (model_chance(world, world->plan.kills))
 		kill_one(world);
 	if (model_chance(world, world->plan.freezes))
@@ -150,6 +167,7 @@ void model_trouble_start(struct model_world *world)
 	static const unsigned rates[] = { 0, 0, 200, 700 };
 
 	world->plan.revocations = rates[model_random(world, WB_ARRAY_LEN(rates))];
+	world->plan.losses = rates[model_random(world, WB_ARRAY_LEN(rates))] / 2;
 	world->plan.kills = rates[model_random(world, WB_ARRAY_LEN(rates))] / 2;
 	world->plan.freezes = rates[model_random(world, WB_ARRAY_LEN(rates))] / 2;
 	model_at(world, (int64_t)model_random(world, (uint64_t)world->plan.arrivals_ms), NULL, trouble, NULL);

@@ -2,6 +2,9 @@
 
 #include <stdio.h>
 
+/* Longer than any backoff and any search for what makes a request fail. */
+#define POISON_MS 150000
+
 static bool is_plain_upsert(const struct model_record *r)
 {
 	return r->op == WB_OP_UPSERT && !r->if_none && r->if_match == MODEL_NONE && r->flaw != MODEL_CONDEMNED;
@@ -261,6 +264,33 @@ static void check_repeated(struct model_world *world, int i)
 		break;
 	}
 	check_state(world, i, &x);
+}
+
+/* It stands behind what is flawed, or is what that has replaced. */
+static bool shares_the_item(const struct model_world *world, int record)
+{
+	const struct model_item *item = &world->item[world->record[record].item];
+
+	for (int i = 0; i < item->record_count; i++) {
+		const struct model_record *other = &world->record[item->records[i]];
+
+		if (other->flaw != MODEL_SOUND && !other->seen_judged)
+			return true;
+	}
+	return false;
+}
+
+void model_verify_poison(struct model_world *world, void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < world->records && !world->over; i++) {
+		const struct model_record *r = &world->record[i];
+
+		MODEL_CHECK(world,
+			r->seen_judged || r->flaw != MODEL_SOUND || r->delivered_ms == 0 ||
+				world->now_ms - r->delivered_ms < POISON_MS || shares_the_item(world, i),
+			"poison: record %d has waited since %lld", i, (long long)r->delivered_ms);
+	}
 }
 
 void model_verify_rest(struct model_world *world)

@@ -159,6 +159,8 @@ void model_world_init(struct model_world *world, uint64_t seed)
 	for (int i = 0; i < world->partitions; i++)
 		model_at(world, (int64_t)model_random(world, 100), NULL, model_assign, &world->log_count[i]);
 	model_trouble_start(world);
+	if (!world->plan.outages && !world->plan.kills && !world->plan.freezes)
+		model_at(world, world->plan.faults_end_ms - world->now_ms - 1, NULL, model_verify_poison, NULL);
 }
 
 void model_world_run(struct model_world *world)
@@ -172,8 +174,9 @@ void model_world_run(struct model_world *world)
 		event = pop(world);
 		world->now_ms = event.at_ms;
 		if (event.consumer && event.consumer->frozen)
-			model_at(world, event.consumer->frozen_until_ms - world->now_ms, event.consumer, event.fn,
-				event.arg);
+			model_at(world,
+				event.consumer->frozen_until_ms - world->now_ms + (int64_t)model_random(world, 600),
+				event.consumer, event.fn, event.arg);
 		else
 			event.fn(world, event.arg);
 	}

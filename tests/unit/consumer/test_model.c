@@ -21,7 +21,7 @@
 #define SANITIZED 0
 #endif
 
-#define SEEDS (SANITIZED ? 500 : 10000)
+#define SEEDS (SANITIZED ? 2000 : 10000)
 
 /* Which world runs, for who dies in it. */
 static struct model_world world;
