@@ -45,9 +45,11 @@ void wb_outage_free(struct wb_outage **o)
 	*o = NULL;
 }
 
-/* The lock is held. */
+/* The lock is held. Workers come with clocks of their own rounds: one may be a little behind another. */
 static void count_seconds(struct wb_outage *o, int64_t now_ms)
 {
+	if (now_ms <= o->counted_ms)
+		return;
 	wb_counter_add(o->seconds, (double)(now_ms - o->counted_ms) / 1000);
 	o->counted_ms = now_ms;
 }

@@ -389,6 +389,7 @@ static bool leave_group(struct wb_poller *p)
 			WB_STR("text", rd_kafka_error_string(error)));
 		rd_kafka_error_destroy(error);
 	} else {
+		p->leaving = true;
 		while (!rd_kafka_consumer_closed(p->rk) && wb_clock_mono_ms() < deadline_ms)
 			(void)rd_kafka_queue_poll_callback(queue, 50); /* how many events is of no interest */
 	}
@@ -454,9 +455,12 @@ enum wb_err wb_poller_run(struct wb_poller *p, struct wb_error *e)
 }
 
 /* Before 2.3.0, librdkafka aborts when a client is destroyed that has joined a group with the cooperative-sticky assignor
- * and was never told of an assignment (#4381): an assertion on the assignor's state, which is made with the first one. */
+ * and was never told of an assignment (#4381): an assertion on the assignor's state, which is made with the first one.
+ * And one that is still waiting to leave the group may wait for ever in its end. */
 static bool cannot_be_destroyed(const struct wb_poller *p)
 {
+	if (p->leaving && !p->closed)
+		return true;
 	return rd_kafka_version() < 0x02030000 && atomic_load(&p->joined) && !p->assigned;
 }
 

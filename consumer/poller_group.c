@@ -163,6 +163,33 @@ static void unassign(struct wb_poller *p, bool lost)
 	change_done(p);
 }
 
+/* After an offset that could not be found librdkafka fetches a partition no more, and cannot seek it either: it has to be
+ * assigned again. */
+void wb_poller_read_anew(struct wb_poller *p, struct wb_partition *part)
+{
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+	bool alone = cooperative(p);
+
+	for (struct wb_partition *one = p->ours; one; one = one->next) {
+		const struct wb_assignment *a = &one->assignment;
+		int64_t next = wb_offsets_next(one->offsets) > one->start ? wb_offsets_next(one->offsets) : one->start;
+
+		if (!alone || one == part)
+			rd_kafka_topic_partition_list_add(list, a->topic, a->partition)->offset = next >= 0
+				? next
+				: RD_KAFKA_OFFSET_BEGINNING;
+	}
+	for (int i = 0; i < list->cnt; i++)
+		forward(p, &list->elems[i]);
+	if (alone) {
+		check(p, rd_kafka_incremental_unassign(p->rk, list), "unassigning");
+		check(p, rd_kafka_incremental_assign(p->rk, list), "assigning");
+	} else if (rd_kafka_assign(p->rk, list)) {
+		wb_log_warn(p->settings.log, "Kafka consumer error", WB_STR("doing", "assigning"));
+	}
+	rd_kafka_topic_partition_list_destroy(list);
+}
+
 static void begin_revoke(struct wb_poller *p, rd_kafka_topic_partition_list_t *list)
 {
 	bool lost = rd_kafka_assignment_lost(p->rk);

@@ -140,7 +140,7 @@ struct wb_poller {
 	bool draining;
 	_Atomic bool fatal;
 	struct wb_error fatal_text; /* set before fatal */
-	bool closed; /* the group let us go */
+	bool leaving, closed; /* we asked the group to let us go; it did */
 	int64_t ticked_ms;
 	int64_t gauges_ms;
 	int64_t complained_ms;
@@ -199,6 +199,8 @@ void wb_poller_take_committed(
 	struct wb_poller *p, const rd_kafka_topic_partition_list_t *list, rd_kafka_resp_err_t err, uint64_t ticket);
 /* Something changed that they look at: an assignment, a container, the gate. */
 void wb_poller_wake_workers(struct wb_poller *p);
+/* Reads a partition from its next offset on, after librdkafka gave it up. */
+void wb_poller_read_anew(struct wb_poller *p, struct wb_partition *part);
 /* Nothing more of any partition is sent from now on; lost: what is in flight is cut off. */
 void wb_poller_end_all(struct wb_poller *p, bool lost);
 

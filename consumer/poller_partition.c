@@ -273,20 +273,11 @@ void wb_poller_lost_range(struct wb_poller *p, struct wb_partition *part)
 static void go_on(struct wb_poller *p, struct wb_partition *part)
 {
 	bool back = part->low < next_offset(part);
-	rd_kafka_topic_partition_list_t *list;
-	rd_kafka_error_t *error;
 
 	if (p->settings.options->on_lost_range != WB_LOST_RANGE_CONTINUE || (back && part->out > 0))
 		return;
-	list = list_of_one(part);
-	list->elems[0].offset = part->low;
-	error = rd_kafka_seek_partitions(p->rk, list, 0);
-	rd_kafka_topic_partition_list_destroy(list);
-	if (error) {
-		rd_kafka_error_destroy(
-			error); /* the partition is on its way to somebody else; or the next try does it */
-		return;
-	}
+	if (p->change != WB_CHANGE_NONE || atomic_load(&p->joining))
+		return; /* the group is changing assignments itself; later */
 	if (back) {
 		wb_offsets_free(&part->offsets);
 		part->offsets = wb_offsets_new();
@@ -295,6 +286,7 @@ static void go_on(struct wb_poller *p, struct wb_partition *part)
 	part->start = part->low;
 	wb_offsets_skipped(part->offsets, part->low);
 	part->lost = false;
+	wb_poller_read_anew(p, part);
 	update_retention(p);
 }
 

@@ -20,6 +20,7 @@ struct wb_reply {
 	struct wb_slice body; /* valid during the callback */
 	const char *error;    /* curl's words when status is 0; NULL else */
 	bool timed_out;
+	bool held_back; /* nothing of the request was sent: the transport's guard did not let it */
 };
 
 #endif

@@ -52,6 +52,8 @@ struct wb_transport {
 	const struct wb_cosmos_options *options;
 	const struct wb_account *account;
 	char user_agent[128];
+	bool (*may_send)(void *arg); /* NULL: always */
+	void *guard_arg;
 	CURLM *multi;
 	struct transfer *idle;
 	struct transfer *busy;
@@ -229,6 +231,18 @@ static size_t take_header(char *data, size_t size, size_t count, void *arg)
 	return size * count;
 }
 
+static int before_request(void *arg, char *to, char *from, int to_port, int from_port)
+{
+	const struct transfer *x = arg;
+	const struct wb_transport *t = x->transport;
+
+	(void)to;
+	(void)from;
+	(void)to_port;
+	(void)from_port;
+	return !t->may_send || t->may_send(t->guard_arg) ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
+}
+
 /* Options that are the same for every request. */
 static void set_up(struct wb_transport *t, struct transfer *x)
 {
@@ -256,6 +270,8 @@ static void set_up(struct wb_transport *t, struct transfer *x)
 	SET(CURLOPT_WRITEDATA, x);
 	SET(CURLOPT_HEADERFUNCTION, take_header);
 	SET(CURLOPT_HEADERDATA, x);
+	SET(CURLOPT_PREREQFUNCTION, before_request);
+	SET(CURLOPT_PREREQDATA, x);
 	if (o->ca_file) {
 		SET(CURLOPT_CAINFO, o->ca_file);
 		SET(CURLOPT_CAPATH, NULL); /* that file instead of the system's authorities, not beside them */
@@ -418,6 +434,7 @@ static void finish(struct wb_transport *t, struct transfer *x, CURLcode code)
 	reply.status = (int)status;
 	reply.body = wb_buf_slice(&x->body);
 	reply.timed_out = code == CURLE_OPERATION_TIMEDOUT;
+	reply.held_back = code == CURLE_ABORTED_BY_CALLBACK; /* the guard is the only one that does so */
 	if (code == CURLE_WRITE_ERROR)
 		reply.error = "the reply is larger than the limit";
 	else if (code != CURLE_OK)
@@ -463,6 +480,12 @@ void wb_transport_wait(struct wb_transport *t, int64_t timeout_ms)
 		timeout_ms = WAIT_MAX_MS;
 	if (curl_multi_poll(t->multi, NULL, 0, (int)timeout_ms, NULL) != CURLM_OK)
 		die_of_curl("curl_multi_poll");
+}
+
+void wb_transport_guard(struct wb_transport *t, bool (*may_send)(void *arg), void *arg)
+{
+	t->may_send = may_send;
+	t->guard_arg = arg;
 }
 
 void wb_transport_perform(struct wb_transport *t)

@@ -43,6 +43,9 @@ typedef void (*wb_reply_fn)(void *arg, const struct wb_reply *reply);
 /* account: where to send to now; outlives the transport. client: who we are, for the User-Agent. */
 struct wb_transport *wb_transport_new(const struct wb_cosmos_options *options, const struct wb_account *account,
 	const char *client, unsigned max_connections, struct wb_error *e) WB_MUST_USE;
+/* Asked at the last moment, when a request has its connection and before anything of it is sent; false ends it with status
+ * 0 and held_back. May not call the transport. */
+void wb_transport_guard(struct wb_transport *t, bool (*may_send)(void *arg), void *arg);
 /* Requests in flight are dropped without callback. */
 void wb_transport_free(struct wb_transport **t);
 /* Starts a request; fn runs once, from wb_transport_perform or wb_transport_cancel, also for every failure. */

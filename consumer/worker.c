@@ -39,7 +39,7 @@ static void replied(void *arg, const struct wb_reply *reply)
 	struct wb_batch *batch = arg;
 	struct wb_worker *w = batch->sender;
 
-	if (w->cutting) {
+	if (w->cutting || reply->held_back) {
 		wb_engine_cut_off(w->engine, batch);
 		return;
 	}
@@ -130,6 +130,19 @@ static bool is_lost(void *request_arg)
 	return wb_batch_is_lost(request_arg);
 }
 
+static bool was_away(const struct wb_worker *w)
+{
+	return wb_clock_boot_ms() - w->seen_ms > w->settings.away_max_ms;
+}
+
+/* The last look before a request goes out: a thread may be frozen anywhere, also among requests that it sends. */
+static bool may_send(void *arg)
+{
+	struct wb_worker *w = arg;
+
+	return !was_away(w) && wb_gate_is_open(w->settings.gate);
+}
+
 /* After a long absence nothing more is sent, not even the rest of what was begun, before membership is proven. */
 static void notice_absence(struct wb_worker *w)
 {
@@ -172,6 +185,7 @@ static void *worker_loop(void *arg)
 	while (!atomic_load(&w->stop)) {
 		int64_t next_ms = turn(w), wait_ms;
 
+		notice_absence(w);
 		wb_transport_perform(w->transport);
 		wait_ms = next_ms - wb_clock_mono_ms();
 		wait_ms = wait_ms < idle_ms ? wait_ms : idle_ms;
@@ -223,6 +237,7 @@ struct wb_worker *wb_worker_new(const struct wb_worker_settings *settings, struc
 		free(w);
 		return NULL;
 	}
+	wb_transport_guard(w->transport, may_send, w);
 	wb_handover_init(&w->in, wake, w);
 	make_engine(w);
 	w->request_seconds = wb_metrics_histogram(settings->metrics, "writebehind_cosmos_request_seconds",
