@@ -1,0 +1,64 @@
+"""Promise 4: a consumer that was frozen for longer than its session sends nothing for what it has lost meanwhile."""
+
+import json
+import time
+
+import pytest
+
+from harness.group import assigned, journal, journal_on, wait_committed, written, written_by
+from harness.process import wait_until
+
+SESSION_MS = 3000
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("round_", range(2))
+def test_promise_4_a_thawed_consumer_sends_nothing_for_what_it_lost(topics, make_sandbox, start, round_):
+    sandbox = make_sandbox({"fault.latency.ms": 30, "fault.jitter.ms": 20})
+    journal_on(sandbox)
+    env = topics.env | sandbox.target.env | {"KAFKA_SESSION_TIMEOUT_MS": SESSION_MS}
+    settings = {"cosmos.range.concurrency": 2}
+    frozen, other = (start("consumer", env, settings) for _ in range(2))
+    wait_until(lambda: assigned(frozen) == 4 and assigned(other) == 4, 30, "each to have its half")
+    versions = [{"id": f"item{k}", "pk": f"p{k % 50}", "version": v} for v in range(20) for k in range(3000)]
+    topics.broker.publish(topics.writes, ((d["id"], json.dumps(d)) for d in versions))
+    wait_until(lambda: written(frozen) > 500, 30, "the middle of the work")
+    frozen.pause()
+    assert len(written_by(journal(sandbox), frozen)) < 30_000 * 0.9  # it has much left to send
+    wait_until(lambda: assigned(other) == 8, 30, "the other to have all")
+    wait_committed(topics)
+    before = journal(sandbox)
+    frozen.resume()
+    wait_until(lambda: "partitions lost" in frozen.log() or assigned(frozen) == 4, 30, "it to hear what it lost")
+    time.sleep(2)
+    late = written_by(journal(sandbox)[len(before):], frozen)
+    assert [(line["id"], line["at_ms"], before[-1]["at_ms"]) for line in late[:5]] == [] and late == []
+    assert frozen.metric("writebehind_absences_total") == 1
+    last = versions[-3000:]
+    sandbox.target.assert_holds(last)
+    # And it goes on as a member like any other.
+    wait_until(lambda: assigned(frozen) == 4 and assigned(other) == 4, 30, "each to have its half again")
+    more = [{"id": f"more{k}", "pk": "p"} for k in range(2000)]
+    topics.broker.publish(topics.writes, ((d["id"], json.dumps(d)) for d in more))
+    wait_committed(topics)
+    sandbox.target.assert_holds(last + more)
+    assert written_by(journal(sandbox)[len(before):], frozen)
+
+
+@pytest.mark.timeout(120)
+def test_promise_4_one_that_was_away_for_less_than_its_session_goes_on(topics, make_sandbox, start):
+    """Longer than half of it, so that it has to prove its membership, which it still has."""
+    sandbox = make_sandbox({"fault.latency.ms": 20})
+    journal_on(sandbox)
+    consumer = start("consumer", topics.env | sandbox.target.env | {"KAFKA_SESSION_TIMEOUT_MS": 10_000})
+    documents = [{"id": f"item{k}", "pk": f"p{k % 50}"} for k in range(30_000)]
+    topics.broker.publish(topics.writes, ((d["id"], json.dumps(d)) for d in documents))
+    wait_until(lambda: written(consumer) > 500, 30, "the middle of the work")
+    consumer.pause()
+    time.sleep(6)
+    consumer.resume()
+    wait_committed(topics)
+    sandbox.target.assert_holds(documents)
+    assert consumer.metric("writebehind_absences_total") == 1
+    assert "membership" in consumer.log()
+    assert consumer.log().count("partitions assigned") == 1
