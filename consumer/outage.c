@@ -60,14 +60,13 @@ void wb_outage_note(struct wb_outage *o, bool *counted, const char *why, int64_t
 	if (!*counted && o->ranges++ == 0) {
 		o->since_ms = o->counted_ms = now_ms;
 		o->said = false;
-		wb_health_set(o->health, "cosmos", false, why);
 	}
 	*counted = true;
+	wb_health_set(o->health, "cosmos", false, why); /* the latest: what began an outage is soon no help */
 	count_seconds(o, now_ms);
 	if (now_ms - o->said_ms >= SAY_AGAIN_MS || (!o->said && now_ms - o->since_ms >= BLIP_MS)) {
 		o->said = true;
 		o->said_ms = now_ms;
-		wb_health_set(o->health, "cosmos", false, why);
 		wb_log_warn(o->log, "Cosmos DB does not take requests; writes wait", WB_STR("why", why),
 			WB_INT("ranges", o->ranges), WB_INT("seconds", (now_ms - o->since_ms) / 1000));
 	}
