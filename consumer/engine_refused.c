@@ -60,22 +60,20 @@ static void finish(struct wb_engine *e, struct wb_write *write, bool known, bool
 	wb_engine_judge(e, write, known && was_overtaken(write, found) ? WB_SUPERSEDED : WB_DEAD, write->reason);
 }
 
-/* Whether what was wanted is there already. */
-static bool is_done(const struct wb_write *write, const struct wb_reply *item)
+void wb_engine_item_read(struct wb_engine *e, struct wb_write *write, struct wb_slice item, const char *etag)
 {
-	if (!write->compare)
-		return false;
-	if (write->op == WB_OP_DELETE)
-		return !item;
-	return item && wb_compare_documents(write->document, item->body);
-}
-
-void wb_engine_item_read(struct wb_engine *e, struct wb_write *write, const struct wb_reply *item)
-{
-	if (is_done(write, item))
+	if (write->compare && write->op != WB_OP_DELETE && wb_compare_documents(write->document, item))
 		wb_engine_judge(e, write, WB_WRITTEN, WB_REASON_NONE);
 	else
-		finish(e, write, true, item != NULL, item ? item->etag : "absent");
+		finish(e, write, true, true, etag);
+}
+
+void wb_engine_item_absent(struct wb_engine *e, struct wb_write *write)
+{
+	if (write->compare && write->op == WB_OP_DELETE)
+		wb_engine_judge(e, write, WB_WRITTEN, WB_REASON_NONE);
+	else
+		finish(e, write, true, false, "absent");
 }
 
 void wb_engine_item_unknown(struct wb_engine *e, struct wb_write *write)

@@ -1,6 +1,7 @@
 #include "consumer/engine_internal.h"
 
 #include "common/base/backoff.h"
+#include "consumer/compare.h"
 
 #include <stdio.h>
 
@@ -344,11 +345,24 @@ static void judge_failed(struct wb_engine *e, struct wb_batch *b, const struct w
 	judge_request(e, b, reply, &verdict);
 }
 
+/* A reading that succeeded, but shows no item, failed as a whole: nobody knows what is stored. */
+static struct wb_verdict verdict_of_reading(
+	const struct wb_batch *b, const struct wb_reply *reply, char *etag, size_t size)
+{
+	struct wb_reply_status status = { reply->status, reply->substatus, reply->retry_after_ms };
+	struct wb_verdict_write first = facts_of(wb_write_of(b->writes.head));
+	struct wb_verdict verdict = wb_verdict_read(&status, failures_of(b, &status));
+
+	if (verdict.kind == WB_VERDICT_DONE && !wb_compare_is_item(reply->body, etag, size))
+		verdict = wb_verdict_request(&first, &status, 1, failures_of(b, &status));
+	return verdict;
+}
+
 static void judge_reading(struct wb_engine *e, struct wb_batch *b, const struct wb_reply *reply)
 {
 	struct wb_write *write = wb_write_of(b->writes.head);
-	struct wb_reply_status status = { reply->status, reply->substatus, reply->retry_after_ms };
-	struct wb_verdict verdict = wb_verdict_read(&status, failures_of(b, &status));
+	char etag[sizeof write->failure->item_etag];
+	struct wb_verdict verdict = verdict_of_reading(b, reply, etag, sizeof etag);
 
 	wb_counter_add(e->metrics.items_read, 1);
 	/* The range of its session may be gone. */
@@ -363,10 +377,12 @@ static void judge_reading(struct wb_engine *e, struct wb_batch *b, const struct 
 	tell_throttle(e, b->state, reply, &verdict);
 	(void)wb_list_pop(&b->writes); /* write */
 	wb_engine_batch_done(e, b);
-	if (verdict.kind == WB_VERDICT_DEAD && verdict.reason != WB_REASON_NOT_FOUND)
-		wb_engine_item_unknown(e, write);
+	if (verdict.kind == WB_VERDICT_DONE)
+		wb_engine_item_read(e, write, reply->body, etag);
+	else if (verdict.reason == WB_REASON_NOT_FOUND)
+		wb_engine_item_absent(e, write);
 	else
-		wb_engine_item_read(e, write, verdict.kind == WB_VERDICT_DONE ? reply : NULL);
+		wb_engine_item_unknown(e, write);
 }
 
 static void judge_point(struct wb_engine *e, struct wb_batch *b, const struct wb_reply *reply)
