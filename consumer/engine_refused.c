@@ -70,6 +70,9 @@ void wb_engine_item_read(struct wb_engine *e, struct wb_write *write, struct wb_
 
 void wb_engine_item_absent(struct wb_engine *e, struct wb_write *write)
 {
+	/* A create that conflicts while its item is absent met a unique key, not its condition. */
+	if (wb_write_is_create(write) && write->reason == WB_REASON_PRECONDITION_FAILED)
+		write->reason = WB_REASON_CONFLICT;
 	if (write->compare && write->op == WB_OP_DELETE)
 		wb_engine_judge(e, write, WB_WRITTEN, WB_REASON_NONE);
 	else

@@ -397,6 +397,28 @@ static void a_replays_failed_condition_means_superseded(void **state)
 	world_free(w);
 }
 
+/* A create's conflict shows that its item exists only when it does. */
+static void a_replayed_create_that_conflicts_over_a_unique_key_is_not_superseded(void **state)
+{
+	struct world *w = world_new(false, 1);
+	struct wb_write *write = add(w, WB_OP_UPSERT, "a", "{\"v\":1}");
+
+	(void)state;
+	write->is_replay = true;
+	write->if_none_match = wb_slice_cstr("*");
+	serve(w);
+	answer_status(w, 409);
+	answer_status(w, 404);
+	pass(w, 1000);
+	serve(w);
+	assert_int_equal(only_in_flight(w)->step, WB_STEP_SEND);
+	answer_status(w, 409);
+	answer_status(w, 404);
+	is(write, WB_DEAD, WB_REASON_CONFLICT);
+	assert_string_equal(write->failure->item_etag, "absent");
+	world_free(w);
+}
+
 static void a_conditional_delete_whose_item_is_gone_is_done(void **state)
 {
 	struct world *w = world_new(false, 1);
@@ -584,6 +606,52 @@ static void an_outage_splits_nothing_while_nothing_goes_through(void **state)
 	world_free(w);
 }
 
+/* What waits in an outage holds no more memory than what waits otherwise. */
+static void an_outage_keeps_neither_bodies_nor_words_for_each_write(void **state)
+{
+	struct world *w = world_new(true, 1);
+	struct wb_write *a = add(w, WB_OP_UPSERT, "a", "{}"), *b = add(w, WB_OP_UPSERT, "b", "{}");
+	struct wb_batch *batch;
+
+	(void)state;
+	serve(w);
+	batch = w->flying[0];
+	assert_true(batch->body.cap > 0);
+	wb_engine_replied(w->engine, landing(w), &(struct wb_reply){ .status = 503, .retry_after_ms = -1 });
+	assert_int_equal(batch->body.cap, 0);
+	assert_null(a->failure);
+	assert_null(b->failure);
+	assert_int_equal(a->first_failure_ms, w->now_ms);
+	pass(w, 5000);
+	serve(w);
+	answer_bulk(w, (int[]){ 200, 400 }, 2);
+	assert_int_equal(b->failure->status, 400);
+	assert_int_equal(b->first_failure_ms, w->now_ms - 5000);
+	world_free(w);
+}
+
+/* Its own backoff is for what fails while others do not. */
+static void a_lone_write_is_sent_soon_after_a_long_outage(void **state)
+{
+	struct world *w = world_new(true, 1);
+
+	(void)state;
+	(void)add(w, WB_OP_UPSERT, "a", "{}");
+	serve(w);
+	for (int i = 0; i < 100; i++) {
+		int64_t until_ms = w->now_ms + 2000;
+
+		if (w->flying_count > 0)
+			answer_status(w, 503);
+		while (w->flying_count == 0 && w->now_ms <= until_ms) {
+			pass(w, 10);
+			serve(w);
+		}
+		assert_int_equal(w->flying_count, 1);
+	}
+	world_free(w);
+}
+
 static void the_account_is_looked_up_when_its_region_takes_no_writes(void **state)
 {
 	struct world *w = world_new(true, 1);
@@ -611,6 +679,7 @@ int main(void)
 		cmocka_unit_test(a_reading_that_shows_no_item_is_repeated),
 		cmocka_unit_test(an_item_that_cannot_be_read_is_unknown),
 		cmocka_unit_test(a_replays_failed_condition_means_superseded),
+		cmocka_unit_test(a_replayed_create_that_conflicts_over_a_unique_key_is_not_superseded),
 		cmocka_unit_test(a_conditional_delete_whose_item_is_gone_is_done),
 		cmocka_unit_test(a_unique_key_conflict_is_tried_once_more_after_the_writes_before_it),
 		cmocka_unit_test(a_lost_assignments_writes_are_handed_back_and_others_go_on),
@@ -618,6 +687,8 @@ int main(void)
 		cmocka_unit_test(a_container_that_is_given_up_gets_nothing_more),
 		cmocka_unit_test(a_write_that_makes_requests_fail_is_found_and_others_are_written),
 		cmocka_unit_test(an_outage_splits_nothing_while_nothing_goes_through),
+		cmocka_unit_test(an_outage_keeps_neither_bodies_nor_words_for_each_write),
+		cmocka_unit_test(a_lone_write_is_sent_soon_after_a_long_outage),
 		cmocka_unit_test(the_account_is_looked_up_when_its_region_takes_no_writes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
