@@ -44,8 +44,8 @@ static void note(const struct wb_engine *e, struct wb_write *write, const struct
 /* While others of its range fare no better it is the service that fails, whose end is to be noticed soon. */
 static int64_t next_delay_ms(struct wb_engine *e, struct wb_write *write, bool others_go, int64_t retry_after_ms)
 {
-	struct wb_backoff backoff =
-		wb_backoff_make(ALONE_BASE_MS, others_go ? ALONE_CAP_MS : WB_THROTTLE_BACKOFF_CAP_MS);
+	struct wb_backoff backoff = wb_backoff_make(
+		ALONE_BASE_MS, others_go ? ALONE_CAP_MS : WB_THROTTLE_BACKOFF_CAP_MS);
 	int64_t delay_ms;
 
 	backoff.attempt = write->retries++;
@@ -377,7 +377,8 @@ static struct wb_verdict verdict_of_reading(
 	struct wb_verdict_write first = facts_of(wb_write_of(b->writes.head));
 	struct wb_verdict verdict = wb_verdict_read(&status, failures_of(b, &status));
 
-	if (verdict.kind == WB_VERDICT_DONE && !wb_compare_is_item(reply->body, etag, size))
+	if ((verdict.kind == WB_VERDICT_DONE && !wb_compare_is_item(reply->body, etag, size)) ||
+		(reply->status == 404 && !reply->activity_id[0]))
 		verdict = wb_verdict_request(&first, &status, 1, failures_of(b, &status));
 	return verdict;
 }
@@ -409,11 +410,36 @@ static void judge_reading(struct wb_engine *e, struct wb_batch *b, const struct 
 		wb_engine_item_unknown(e, write);
 }
 
+/* Whether a point write's reply is Cosmos DB's word on the item, and not that of something in between: what was written
+ * has an etag, a deletion says 204, and all replies have an activity id. */
+static bool speaks_of_the_item(const struct wb_write *write, const struct wb_reply *reply)
+{
+	char etag[sizeof reply->etag];
+
+	if (reply->status == 404)
+		return reply->activity_id[0];
+	if (reply->status < 200 || reply->status >= 300)
+		return true;
+	if (write->op == WB_OP_DELETE)
+		return reply->status == 204 && reply->body.len == 0;
+	return reply->body.len == 0 ? reply->etag[0] : wb_compare_is_item(reply->body, etag, sizeof etag);
+}
+
+static struct wb_verdict verdict_of_point(const struct wb_batch *b, const struct wb_reply *reply)
+{
+	const struct wb_write *write = wb_write_of(b->writes.head);
+	struct wb_reply_status status = { reply->status, reply->substatus, reply->retry_after_ms };
+	struct wb_verdict_write facts = facts_of(write);
+
+	if (speaks_of_the_item(write, reply))
+		return wb_verdict_point(&facts, &status, failures_of(b, &status));
+	return wb_verdict_request(&facts, &status, 1, failures_of(b, &status));
+}
+
 static void judge_point(struct wb_engine *e, struct wb_batch *b, const struct wb_reply *reply)
 {
 	struct wb_write *write = wb_write_of(b->writes.head);
 	struct wb_reply_status status = { reply->status, reply->substatus, reply->retry_after_ms };
-	struct wb_verdict_write facts = facts_of(write);
 	struct wb_verdict verdict;
 
 	write->request_charge += reply->request_charge;
@@ -421,9 +447,11 @@ static void judge_point(struct wb_engine *e, struct wb_batch *b, const struct wb
 		judge_reading(e, b, reply);
 		return;
 	}
-	verdict = wb_verdict_point(&facts, &status, failures_of(b, &status));
+	verdict = verdict_of_point(b, reply);
 	if (is_its_own_fault(b, &verdict))
 		verdict.outage = false;
+	if (verdict.kind != WB_VERDICT_DONE)
+		note(e, write, &status, reply, reply->body);
 	judge_request(e, b, reply, &verdict);
 }
 

@@ -217,7 +217,7 @@ static void answer_bulk(struct world *w, const int *statuses, size_t count)
 static void answer_status(struct world *w, int status)
 {
 	const struct wb_reply reply = {
-		.status = status, .retry_after_ms = -1, .error = status ? NULL : "no route to host"
+		.status = status, .retry_after_ms = -1, .activity_id = "a", .error = status ? NULL : "no route to host"
 	};
 
 	answer(w, &reply);
@@ -341,6 +341,35 @@ static void a_refused_create_is_compared_with_what_is_stored(void **state)
 	is(same, WB_WRITTEN, WB_REASON_NONE);
 	is(other, WB_DEAD, WB_REASON_CONFLICT);
 	assert_string_equal(other->failure->item_etag, "e");
+	world_free(w);
+}
+
+static void what_is_not_the_services_word_on_an_item_is_not_believed(void **state)
+{
+	static const struct wb_reply strange[] = {
+		{ .status = 200, .retry_after_ms = -1 },
+		{ .status = 200, .retry_after_ms = -1, .etag = "e", .body = { "<html>", 6 } },
+		{ .status = 404, .retry_after_ms = -1, .body = { "<html>", 6 } },
+	};
+	struct world *w = world_new(false, 2);
+	struct wb_write *upsert = add(w, WB_OP_UPSERT, "a", "{}"), *gone = add(w, WB_OP_DELETE, "b", "");
+
+	(void)state;
+	serve(w);
+	for (size_t i = 0; i < 2 * WB_ARRAY_LEN(strange); i++) {
+		answer(w, &strange[i / 2]);
+		assert_int_equal(w->judged.count, 0);
+		pass(w, 20000);
+		serve(w);
+	}
+	for (int i = 0; i < 2; i++) {
+		bool deletes = wb_write_of(w->flying[0]->writes.head) == gone;
+		struct wb_reply reply = { .status = deletes ? 204 : 201, .retry_after_ms = -1, .etag = "e" };
+
+		answer(w, &reply);
+	}
+	is(upsert, WB_WRITTEN, WB_REASON_NONE);
+	is(gone, WB_WRITTEN, WB_REASON_NONE);
 	world_free(w);
 }
 
@@ -676,6 +705,7 @@ int main(void)
 		cmocka_unit_test(a_newer_upsert_supersedes_what_still_waits),
 		cmocka_unit_test(what_it_replaced_is_written_first_when_the_newer_one_dies),
 		cmocka_unit_test(a_refused_create_is_compared_with_what_is_stored),
+		cmocka_unit_test(what_is_not_the_services_word_on_an_item_is_not_believed),
 		cmocka_unit_test(a_reading_that_shows_no_item_is_repeated),
 		cmocka_unit_test(an_item_that_cannot_be_read_is_unknown),
 		cmocka_unit_test(a_replays_failed_condition_means_superseded),
