@@ -3,6 +3,7 @@
 #include "common/base/compiler.h"
 
 #include <jansson.h>
+#include <stdio.h>
 
 /* Integers beyond 53 bits are compared as the doubles that the service keeps. */
 #define FLAGS (JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL)
@@ -30,4 +31,15 @@ bool wb_compare_documents(struct wb_slice sent, struct wb_slice stored)
 	json_decref(a);
 	json_decref(b);
 	return equal;
+}
+
+bool wb_compare_is_item(struct wb_slice text, char *ret_etag, size_t size)
+{
+	json_t *object = text.data ? json_loadb(text.data, text.len, FLAGS, NULL) : NULL;
+	const char *etag = json_string_value(json_object_get(object, "_etag"));
+
+	if (etag)
+		(void)snprintf(ret_etag, size, "%s", etag); /* cutting is meant */
+	json_decref(object);
+	return etag != NULL;
 }

@@ -95,8 +95,9 @@ bool wb_engine_retry_alone(
 /* engine_refused.c */
 /* The write, in flight, is refused for ever: what it replaced is written first, then its item is read. */
 void wb_engine_condemn(struct wb_engine *e, struct wb_write *write, const struct wb_verdict *verdict);
-/* What was read: NULL: that the item is absent. */
-void wb_engine_item_read(struct wb_engine *e, struct wb_write *write, const struct wb_reply *item);
+/* The item was read. */
+void wb_engine_item_read(struct wb_engine *e, struct wb_write *write, struct wb_slice item, const char *etag);
+void wb_engine_item_absent(struct wb_engine *e, struct wb_write *write);
 /* The item cannot be read: its state stays unknown. */
 void wb_engine_item_unknown(struct wb_engine *e, struct wb_write *write);
 /* Lets go those that wait for a unique key, where nothing earlier of their partition key is left. */

@@ -1,6 +1,7 @@
 #include "consumer/engine_internal.h"
 
 #include "common/base/backoff.h"
+#include "consumer/compare.h"
 
 #include <stdio.h>
 
@@ -40,9 +41,11 @@ static void note(const struct wb_engine *e, struct wb_write *write, const struct
 	memcpy(write->failure->session_token, reply->session_token, sizeof reply->session_token);
 }
 
-static int64_t next_delay_ms(struct wb_engine *e, struct wb_write *write, int64_t retry_after_ms)
+/* While others of its range fare no better it is the service that fails, whose end is to be noticed soon. */
+static int64_t next_delay_ms(struct wb_engine *e, struct wb_write *write, bool others_go, int64_t retry_after_ms)
 {
-	struct wb_backoff backoff = wb_backoff_make(ALONE_BASE_MS, ALONE_CAP_MS);
+	struct wb_backoff backoff = wb_backoff_make(
+		ALONE_BASE_MS, others_go ? ALONE_CAP_MS : WB_THROTTLE_BACKOFF_CAP_MS);
 	int64_t delay_ms;
 
 	backoff.attempt = write->retries++;
@@ -67,9 +70,10 @@ static void say_stuck(struct wb_engine *e, const struct wb_write *write)
 bool wb_engine_retry_alone(
 	struct wb_engine *e, struct wb_range_state *rs, struct wb_write *write, const struct wb_verdict *verdict)
 {
-	int64_t delay_ms = next_delay_ms(e, write, verdict->retry_after_ms);
+	bool others_go = write->failed_ms > 0 && rs->last_success_ms >= write->failed_ms;
+	int64_t delay_ms = next_delay_ms(e, write, others_go, verdict->retry_after_ms);
 
-	if (verdict->counts && write->failed_ms > 0 && rs->last_success_ms >= write->failed_ms)
+	if (verdict->counts && others_go)
 		write->retry_wait_ms += delay_ms;
 	if (verdict->counts && write->retry_wait_ms > e->settings.operation_retry_max_ms)
 		return false;
@@ -187,6 +191,8 @@ static void send_again(struct wb_engine *e, struct wb_batch *b)
 		return;
 	}
 	wb_engine_detach(e, &b->writes);
+	/* It is written anew when it is sent; in an outage all that waits may come to wait in such batches. */
+	wb_buf_release(&b->body);
 	wb_list_push(&b->state->again, &b->link);
 }
 
@@ -271,9 +277,30 @@ static bool concerns_one(const struct wb_batch *b, enum wb_verdict_kind kind)
 			kind == WB_VERDICT_RETRY);
 }
 
+/* What is no operation's own is not kept for each of them: in an outage that would be all that wait. */
+static void note_request(
+	struct wb_engine *e, struct wb_batch *b, const struct wb_reply *reply, const struct wb_verdict *verdict)
+{
+	struct wb_reply_status status = { reply->status, reply->substatus, reply->retry_after_ms };
+
+	if (verdict->kind == WB_VERDICT_DONE)
+		return;
+	if (concerns_one(b, verdict->kind)) {
+		note(e, wb_write_of(b->writes.head), &status, reply, reply->body);
+		return;
+	}
+	for (struct wb_link *link = b->writes.head; link; link = link->next) {
+		struct wb_write *write = wb_write_of(link);
+
+		if (!write->first_failure_ms && write->step == WB_STEP_SEND)
+			write->first_failure_ms = e->wall_ms;
+	}
+}
+
 static void judge_request(
 	struct wb_engine *e, struct wb_batch *b, const struct wb_reply *reply, const struct wb_verdict *verdict)
 {
+	note_request(e, b, reply, verdict);
 	tell_throttle(e, b->state, reply, verdict);
 	if (b->failures++ == 0)
 		b->failing_since_ms = e->now_ms;
@@ -336,19 +363,31 @@ static void judge_failed(struct wb_engine *e, struct wb_batch *b, const struct w
 	struct wb_verdict_write first = facts_of(wb_write_of(b->writes.head));
 	struct wb_verdict verdict;
 
-	for (struct wb_link *link = b->writes.head; link; link = link->next)
-		note(e, wb_write_of(link), &status, reply, reply->body);
 	verdict = wb_verdict_request(&first, &status, (unsigned)b->writes.count, failures_of(b, &status));
 	if (is_its_own_fault(b, &verdict))
 		verdict.outage = false;
 	judge_request(e, b, reply, &verdict);
 }
 
+/* A reading that succeeded, but shows no item, failed as a whole: nobody knows what is stored. */
+static struct wb_verdict verdict_of_reading(
+	const struct wb_batch *b, const struct wb_reply *reply, char *etag, size_t size)
+{
+	struct wb_reply_status status = { reply->status, reply->substatus, reply->retry_after_ms };
+	struct wb_verdict_write first = facts_of(wb_write_of(b->writes.head));
+	struct wb_verdict verdict = wb_verdict_read(&status, failures_of(b, &status));
+
+	if ((verdict.kind == WB_VERDICT_DONE && !wb_compare_is_item(reply->body, etag, size)) ||
+		(reply->status == 404 && !reply->activity_id[0]))
+		verdict = wb_verdict_request(&first, &status, 1, failures_of(b, &status));
+	return verdict;
+}
+
 static void judge_reading(struct wb_engine *e, struct wb_batch *b, const struct wb_reply *reply)
 {
 	struct wb_write *write = wb_write_of(b->writes.head);
-	struct wb_reply_status status = { reply->status, reply->substatus, reply->retry_after_ms };
-	struct wb_verdict verdict = wb_verdict_read(&status, failures_of(b, &status));
+	char etag[sizeof write->failure->item_etag];
+	struct wb_verdict verdict = verdict_of_reading(b, reply, etag, sizeof etag);
 
 	wb_counter_add(e->metrics.items_read, 1);
 	/* The range of its session may be gone. */
@@ -363,17 +402,44 @@ static void judge_reading(struct wb_engine *e, struct wb_batch *b, const struct 
 	tell_throttle(e, b->state, reply, &verdict);
 	(void)wb_list_pop(&b->writes); /* write */
 	wb_engine_batch_done(e, b);
-	if (verdict.kind == WB_VERDICT_DEAD && verdict.reason != WB_REASON_NOT_FOUND)
-		wb_engine_item_unknown(e, write);
+	if (verdict.kind == WB_VERDICT_DONE)
+		wb_engine_item_read(e, write, reply->body, etag);
+	else if (verdict.reason == WB_REASON_NOT_FOUND)
+		wb_engine_item_absent(e, write);
 	else
-		wb_engine_item_read(e, write, verdict.kind == WB_VERDICT_DONE ? reply : NULL);
+		wb_engine_item_unknown(e, write);
+}
+
+/* Whether a point write's reply is Cosmos DB's word on the item, and not that of something in between: what was written
+ * has an etag, a deletion says 204, and all replies have an activity id. */
+static bool speaks_of_the_item(const struct wb_write *write, const struct wb_reply *reply)
+{
+	char etag[sizeof reply->etag];
+
+	if (reply->status == 404)
+		return reply->activity_id[0];
+	if (reply->status < 200 || reply->status >= 300)
+		return true;
+	if (write->op == WB_OP_DELETE)
+		return reply->status == 204 && reply->body.len == 0;
+	return reply->body.len == 0 ? reply->etag[0] : wb_compare_is_item(reply->body, etag, sizeof etag);
+}
+
+static struct wb_verdict verdict_of_point(const struct wb_batch *b, const struct wb_reply *reply)
+{
+	const struct wb_write *write = wb_write_of(b->writes.head);
+	struct wb_reply_status status = { reply->status, reply->substatus, reply->retry_after_ms };
+	struct wb_verdict_write facts = facts_of(write);
+
+	if (speaks_of_the_item(write, reply))
+		return wb_verdict_point(&facts, &status, failures_of(b, &status));
+	return wb_verdict_request(&facts, &status, 1, failures_of(b, &status));
 }
 
 static void judge_point(struct wb_engine *e, struct wb_batch *b, const struct wb_reply *reply)
 {
 	struct wb_write *write = wb_write_of(b->writes.head);
 	struct wb_reply_status status = { reply->status, reply->substatus, reply->retry_after_ms };
-	struct wb_verdict_write facts = facts_of(write);
 	struct wb_verdict verdict;
 
 	write->request_charge += reply->request_charge;
@@ -381,7 +447,7 @@ static void judge_point(struct wb_engine *e, struct wb_batch *b, const struct wb
 		judge_reading(e, b, reply);
 		return;
 	}
-	verdict = wb_verdict_point(&facts, &status, failures_of(b, &status));
+	verdict = verdict_of_point(b, reply);
 	if (is_its_own_fault(b, &verdict))
 		verdict.outage = false;
 	if (verdict.kind != WB_VERDICT_DONE)

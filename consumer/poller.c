@@ -337,6 +337,7 @@ static void tick(struct wb_poller *p, int64_t now_ms)
 	wb_poller_resume_due(p);
 	if (now_ms - p->gauges_ms >= GAUGES_MS) {
 		p->gauges_ms = now_ms;
+		wb_poller_forward_due(p, now_ms);
 		wb_poller_name_stuck(p, now_ms);
 		wb_poller_update_gauges(p, now_ms);
 	}

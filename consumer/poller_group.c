@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define FORWARD_AGAIN_MS     5000
 #define ASK_AGAIN_MS         100
 #define FINAL_COMMIT_WAIT_MS 5000
 /* A worker may send once more while it is told to stop. */
@@ -36,9 +37,9 @@ static void change_done(struct wb_poller *p)
 }
 
 /* Records of all partitions come through one queue of ours, so that the group's own queue never holds any. */
-static void forward(struct wb_poller *p, const rd_kafka_topic_partition_t *at)
+static void forward(struct wb_poller *p, const char *topic, int32_t number)
 {
-	rd_kafka_queue_t *queue = rd_kafka_queue_get_partition(p->rk, at->topic, at->partition);
+	rd_kafka_queue_t *queue = rd_kafka_queue_get_partition(p->rk, topic, number);
 
 	if (!queue)
 		return; /* its records then come through the group's queue */
@@ -52,7 +53,7 @@ static void assign(struct wb_poller *p)
 
 	for (int i = 0; i < list->cnt; i++) {
 		wb_poller_add_partition(p, &list->elems[i]);
-		forward(p, &list->elems[i]);
+		forward(p, list->elems[i].topic, list->elems[i].partition);
 		if (list->elems[i].offset < 0)
 			list->elems[i].offset = RD_KAFKA_OFFSET_BEGINNING;
 	}
@@ -164,7 +165,8 @@ static void unassign(struct wb_poller *p, bool lost)
 }
 
 /* After an offset that could not be found librdkafka fetches a partition no more, and cannot seek it either: it has to be
- * assigned again. */
+ * assigned again. Its old fetch ends a little later, on another thread, and takes the way of its queue with it, so that
+ * is set again for a while; nothing is lost by doing it twice. */
 void wb_poller_read_anew(struct wb_poller *p, struct wb_partition *part)
 {
 	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
@@ -179,8 +181,6 @@ void wb_poller_read_anew(struct wb_poller *p, struct wb_partition *part)
 				? next
 				: RD_KAFKA_OFFSET_BEGINNING;
 	}
-	for (int i = 0; i < list->cnt; i++)
-		forward(p, &list->elems[i]);
 	if (alone) {
 		check(p, rd_kafka_incremental_unassign(p->rk, list), "unassigning");
 		check(p, rd_kafka_incremental_assign(p->rk, list), "assigning");
@@ -188,6 +188,16 @@ void wb_poller_read_anew(struct wb_poller *p, struct wb_partition *part)
 		wb_log_warn(p->settings.log, "Kafka consumer error", WB_STR("doing", "assigning"));
 	}
 	rd_kafka_topic_partition_list_destroy(list);
+	p->forward_until_ms = wb_clock_mono_ms() + FORWARD_AGAIN_MS;
+}
+
+void wb_poller_forward_due(struct wb_poller *p, int64_t now_ms)
+{
+	if (now_ms >= p->forward_until_ms)
+		return;
+	for (const struct wb_partition *part = p->ours; part; part = part->next)
+		forward(p, part->assignment.topic, part->assignment.partition);
+	p->more = true;
 }
 
 static void begin_revoke(struct wb_poller *p, rd_kafka_topic_partition_list_t *list)

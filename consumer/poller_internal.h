@@ -128,6 +128,7 @@ struct wb_poller {
 	_Atomic bool joining; /* a JoinGroup is on its way: see poller_commit.c */
 	_Atomic bool joined; /* a JoinGroup was sent at least once */
 	bool assigned; /* the group told of an assignment at least once */
+	int64_t forward_until_ms; /* partitions' queues are forwarded again and again until then */
 	bool commit_in_flight;
 	bool final_committed; /* the answer to the commit of a revocation came */
 	int64_t committed_ms;
@@ -201,6 +202,7 @@ void wb_poller_take_committed(
 void wb_poller_wake_workers(struct wb_poller *p);
 /* Reads a partition from its next offset on, after librdkafka gave it up. */
 void wb_poller_read_anew(struct wb_poller *p, struct wb_partition *part);
+void wb_poller_forward_due(struct wb_poller *p, int64_t now_ms);
 /* Nothing more of any partition is sent from now on; lost: what is in flight is cut off. */
 void wb_poller_end_all(struct wb_poller *p, bool lost);
 

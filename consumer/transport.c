@@ -488,9 +488,9 @@ void wb_transport_guard(struct wb_transport *t, bool (*may_send)(void *arg), voi
 	t->guard_arg = arg;
 }
 
-void wb_transport_perform(struct wb_transport *t)
+unsigned wb_transport_perform(struct wb_transport *t)
 {
-	(void)perform(t); /* how many is of no interest */
+	return perform(t);
 }
 
 void wb_transport_run(struct wb_transport *t, int64_t timeout_ms)

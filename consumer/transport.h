@@ -52,8 +52,9 @@ void wb_transport_free(struct wb_transport **t);
 void wb_transport_send(struct wb_transport *t, const struct wb_request *request, wb_reply_fn fn, void *arg);
 /* Waits up to timeout_ms for something to do, or until woken. Nothing is sent or received meanwhile. */
 void wb_transport_wait(struct wb_transport *t, int64_t timeout_ms);
-/* Sends and receives what is possible without waiting; runs callbacks. */
-void wb_transport_perform(struct wb_transport *t);
+/* Sends and receives what is possible without waiting; runs callbacks. Returns how many: after some the owner looks what
+ * there is to do before it waits. */
+unsigned wb_transport_perform(struct wb_transport *t);
 /* perform, wait, perform; returns after the first when a callback ran in it. */
 void wb_transport_run(struct wb_transport *t, int64_t timeout_ms);
 /* Ends the requests for whose arg pick says true, at once: their connections are closed, and their fn runs with status

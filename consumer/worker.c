@@ -184,20 +184,17 @@ static void *worker_loop(void *arg)
 	w->seen_ms = wb_clock_boot_ms();
 	while (!atomic_load(&w->stop)) {
 		int64_t next_ms = turn(w), wait_ms;
-		size_t in_flight;
+		unsigned replies;
 
 		notice_absence(w);
-		in_flight = wb_transport_in_flight(w->transport);
-		wb_transport_perform(w->transport);
-		/* A reply that came at once may have made way for what next_ms knows nothing of. */
-		if (wb_transport_in_flight(w->transport) < in_flight)
-			continue;
+		/* What a reply set free would otherwise wait for something else to happen. */
+		replies = wb_transport_perform(w->transport);
 		wait_ms = next_ms - wb_clock_mono_ms();
 		wait_ms = wait_ms < idle_ms ? wait_ms : idle_ms;
-		wb_transport_wait(w->transport, wait_ms > 0 ? wait_ms : 0);
+		wb_transport_wait(w->transport, replies == 0 && wait_ms > 0 ? wait_ms : 0);
 		notice_absence(w);
 		tell_time(w);
-		wb_transport_perform(w->transport);
+		(void)wb_transport_perform(w->transport); /* the next turn follows in any case */
 	}
 	return NULL;
 }

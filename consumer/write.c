@@ -98,10 +98,10 @@ static void copy_cut(char *to, size_t size, struct wb_slice from)
 void wb_write_note_failure(struct wb_write *w, int status, int substatus, struct wb_slice activity_id,
 	struct wb_slice message, int64_t wall_ms)
 {
-	if (!w->failure) {
+	if (!w->failure)
 		w->failure = wb_xcalloc(1, sizeof *w->failure);
+	if (!w->first_failure_ms)
 		w->first_failure_ms = wall_ms;
-	}
 	w->failure->status = status;
 	w->failure->substatus = substatus;
 	copy_cut(w->failure->activity_id, sizeof w->failure->activity_id, activity_id);

@@ -60,7 +60,7 @@ struct wb_assignment {
 struct wb_container; /* consumer/metadata.h: which container it is for; NULL until its target is known */
 struct wb_range; /* consumer/metadata.h: where it goes in there; NULL until it is routed */
 
-/* What Cosmos DB said last, kept only for writes that failed at least once. Owned by the write. */
+/* What Cosmos DB said last, kept only for writes that failed by themselves at least once. Owned by the write. */
 struct wb_write_failure {
 	int status, substatus;
 	char activity_id[64];

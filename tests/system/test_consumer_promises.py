@@ -402,7 +402,7 @@ def test_writes_wait_for_a_container_that_is_not_there_yet(topics, cosmos_server
     topics.broker.publish(topics.writes, records(documents))
     wait_until(lambda: "does not exist" in consumer.log(), 20, "the log to say what is missing")
     status, why = conditions(consumer)
-    assert status == 503 and "colls/late" in why["containers"]["why"]
+    assert status == 503 and "container late" in why["containers"]["why"]
     cosmos_server.create_container(base.database, "late")
     wait_committed(topics)
     Target(cosmos_server, base.database, "late").assert_holds(documents)

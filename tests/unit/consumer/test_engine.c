@@ -217,17 +217,19 @@ static void answer_bulk(struct world *w, const int *statuses, size_t count)
 static void answer_status(struct world *w, int status)
 {
 	const struct wb_reply reply = {
-		.status = status, .retry_after_ms = -1, .error = status ? NULL : "no route to host"
+		.status = status, .retry_after_ms = -1, .activity_id = "a", .error = status ? NULL : "no route to host"
 	};
 
 	answer(w, &reply);
 }
 
+/* body: the item without its last brace; etag: as in JSON text. */
 static void answer_item(struct world *w, const char *etag, const char *body)
 {
-	struct wb_reply reply = { .status = 200, .retry_after_ms = -1, .body = wb_slice_cstr(body) };
+	char text[256];
+	int len = snprintf(text, sizeof text, "%s%s\"_etag\":\"%s\"}", body, strlen(body) > 1 ? "," : "", etag);
+	const struct wb_reply reply = { .status = 200, .retry_after_ms = -1, .body = wb_slice(text, (size_t)len) };
 
-	(void)snprintf(reply.etag, sizeof reply.etag, "%s", etag);
 	answer(w, &reply);
 }
 
@@ -263,9 +265,9 @@ static void every_operation_of_a_reply_is_judged_alone(void **state)
 	is(c, WB_WRITTEN, WB_REASON_NONE);
 	assert_ptr_equal(only_in_flight(w), b);
 	assert_true(w->flying[0]->point);
-	answer_item(w, "\"e\"", "{}");
+	answer_item(w, "e", "{");
 	is(b, WB_DEAD, WB_REASON_BAD_REQUEST);
-	assert_string_equal(b->failure->item_etag, "\"e\"");
+	assert_string_equal(b->failure->item_etag, "e");
 	assert_int_equal(b->failure->status, 400);
 	world_free(w);
 }
@@ -315,9 +317,9 @@ static void what_it_replaced_is_written_first_when_the_newer_one_dies(void **sta
 	is(old, WB_WRITTEN, WB_REASON_NONE);
 	assert_ptr_equal(only_in_flight(w), poison);
 	assert_int_equal(poison->step, WB_STEP_READ);
-	answer_item(w, "\"of v 1\"", "{\"v\":1}");
+	answer_item(w, "of v 1", "{\"v\":1");
 	is(poison, WB_DEAD, WB_REASON_TOO_LARGE);
-	assert_string_equal(poison->failure->item_etag, "\"of v 1\"");
+	assert_string_equal(poison->failure->item_etag, "of v 1");
 	assert_ptr_equal(only_in_flight(w), next);
 	world_free(w);
 }
@@ -334,12 +336,64 @@ static void a_refused_create_is_compared_with_what_is_stored(void **state)
 	while (w->flying_count > 0) {
 		bool is_same = only_in_flight(w) == same;
 
-		answer_item(
-			w, "\"e\"", is_same ? "{\"v\":1,\"id\":\"a\",\"_ts\":5}" : "{\"v\":2,\"id\":\"b\",\"_ts\":5}");
+		answer_item(w, "e", is_same ? "{\"v\":1,\"id\":\"a\",\"_ts\":5" : "{\"v\":2,\"id\":\"b\",\"_ts\":5");
 	}
 	is(same, WB_WRITTEN, WB_REASON_NONE);
 	is(other, WB_DEAD, WB_REASON_CONFLICT);
-	assert_string_equal(other->failure->item_etag, "\"e\"");
+	assert_string_equal(other->failure->item_etag, "e");
+	world_free(w);
+}
+
+static void what_is_not_the_services_word_on_an_item_is_not_believed(void **state)
+{
+	static const struct wb_reply strange[] = {
+		{ .status = 200, .retry_after_ms = -1 },
+		{ .status = 200, .retry_after_ms = -1, .etag = "e", .body = { "<html>", 6 } },
+		{ .status = 404, .retry_after_ms = -1, .body = { "<html>", 6 } },
+	};
+	struct world *w = world_new(false, 2);
+	struct wb_write *upsert = add(w, WB_OP_UPSERT, "a", "{}"), *gone = add(w, WB_OP_DELETE, "b", "");
+
+	(void)state;
+	serve(w);
+	for (size_t i = 0; i < 2 * WB_ARRAY_LEN(strange); i++) {
+		answer(w, &strange[i / 2]);
+		assert_int_equal(w->judged.count, 0);
+		pass(w, 20000);
+		serve(w);
+	}
+	for (int i = 0; i < 2; i++) {
+		bool deletes = wb_write_of(w->flying[0]->writes.head) == gone;
+		struct wb_reply reply = { .status = deletes ? 204 : 201, .retry_after_ms = -1, .etag = "e" };
+
+		answer(w, &reply);
+	}
+	is(upsert, WB_WRITTEN, WB_REASON_NONE);
+	is(gone, WB_WRITTEN, WB_REASON_NONE);
+	world_free(w);
+}
+
+static void a_reading_that_shows_no_item_is_repeated(void **state)
+{
+	static const char *const garbage[] = { "", "<html>", "{\"id\":\"a\",\"v\":1}", "{\"_etag\":\"e\"", "[]" };
+	struct world *w = world_new(false, 1);
+	struct wb_write *write = add(w, WB_OP_CREATE, "a", "{\"v\":1}");
+
+	(void)state;
+	serve(w);
+	answer_status(w, 409);
+	for (size_t i = 0; i < WB_ARRAY_LEN(garbage); i++) {
+		const struct wb_reply reply = {
+			.status = 200, .retry_after_ms = -1, .body = wb_slice_cstr(garbage[i])
+		};
+
+		answer(w, &reply);
+		assert_int_equal(w->judged.count, 0);
+		pass(w, 20000);
+		serve(w);
+	}
+	answer_item(w, "e", "{\"v\":1");
+	is(write, WB_WRITTEN, WB_REASON_NONE);
 	world_free(w);
 }
 
@@ -367,8 +421,30 @@ static void a_replays_failed_condition_means_superseded(void **state)
 	write->if_match = wb_slice_cstr("\"old\"");
 	serve(w);
 	answer_status(w, 412);
-	answer_item(w, "\"new\"", "{\"v\":2}");
+	answer_item(w, "new", "{\"v\":2");
 	is(write, WB_SUPERSEDED, WB_REASON_PRECONDITION_FAILED);
+	world_free(w);
+}
+
+/* A create's conflict shows that its item exists only when it does. */
+static void a_replayed_create_that_conflicts_over_a_unique_key_is_not_superseded(void **state)
+{
+	struct world *w = world_new(false, 1);
+	struct wb_write *write = add(w, WB_OP_UPSERT, "a", "{\"v\":1}");
+
+	(void)state;
+	write->is_replay = true;
+	write->if_none_match = wb_slice_cstr("*");
+	serve(w);
+	answer_status(w, 409);
+	answer_status(w, 404);
+	pass(w, 1000);
+	serve(w);
+	assert_int_equal(only_in_flight(w)->step, WB_STEP_SEND);
+	answer_status(w, 409);
+	answer_status(w, 404);
+	is(write, WB_DEAD, WB_REASON_CONFLICT);
+	assert_string_equal(write->failure->item_etag, "absent");
 	world_free(w);
 }
 
@@ -497,7 +573,7 @@ static void answer_as_if_p_were_poison(struct world *w)
 	if (!poison)
 		answer_bulk(w, fine, w->flying[0]->writes.count);
 	else if (w->flying[0]->point)
-		answer_item(w, "\"e\"", "{}");
+		answer_item(w, "e", "{");
 	else
 		answer_status(w, 503);
 }
@@ -559,6 +635,52 @@ static void an_outage_splits_nothing_while_nothing_goes_through(void **state)
 	world_free(w);
 }
 
+/* What waits in an outage holds no more memory than what waits otherwise. */
+static void an_outage_keeps_neither_bodies_nor_words_for_each_write(void **state)
+{
+	struct world *w = world_new(true, 1);
+	struct wb_write *a = add(w, WB_OP_UPSERT, "a", "{}"), *b = add(w, WB_OP_UPSERT, "b", "{}");
+	struct wb_batch *batch;
+
+	(void)state;
+	serve(w);
+	batch = w->flying[0];
+	assert_true(batch->body.cap > 0);
+	wb_engine_replied(w->engine, landing(w), &(struct wb_reply){ .status = 503, .retry_after_ms = -1 });
+	assert_int_equal(batch->body.cap, 0);
+	assert_null(a->failure);
+	assert_null(b->failure);
+	assert_int_equal(a->first_failure_ms, w->now_ms);
+	pass(w, 5000);
+	serve(w);
+	answer_bulk(w, (int[]){ 200, 400 }, 2);
+	assert_int_equal(b->failure->status, 400);
+	assert_int_equal(b->first_failure_ms, w->now_ms - 5000);
+	world_free(w);
+}
+
+/* Its own backoff is for what fails while others do not. */
+static void a_lone_write_is_sent_soon_after_a_long_outage(void **state)
+{
+	struct world *w = world_new(true, 1);
+
+	(void)state;
+	(void)add(w, WB_OP_UPSERT, "a", "{}");
+	serve(w);
+	for (int i = 0; i < 100; i++) {
+		int64_t until_ms = w->now_ms + 2000;
+
+		if (w->flying_count > 0)
+			answer_status(w, 503);
+		while (w->flying_count == 0 && w->now_ms <= until_ms) {
+			pass(w, 10);
+			serve(w);
+		}
+		assert_int_equal(w->flying_count, 1);
+	}
+	world_free(w);
+}
+
 static void the_account_is_looked_up_when_its_region_takes_no_writes(void **state)
 {
 	struct world *w = world_new(true, 1);
@@ -583,8 +705,11 @@ int main(void)
 		cmocka_unit_test(a_newer_upsert_supersedes_what_still_waits),
 		cmocka_unit_test(what_it_replaced_is_written_first_when_the_newer_one_dies),
 		cmocka_unit_test(a_refused_create_is_compared_with_what_is_stored),
+		cmocka_unit_test(what_is_not_the_services_word_on_an_item_is_not_believed),
+		cmocka_unit_test(a_reading_that_shows_no_item_is_repeated),
 		cmocka_unit_test(an_item_that_cannot_be_read_is_unknown),
 		cmocka_unit_test(a_replays_failed_condition_means_superseded),
+		cmocka_unit_test(a_replayed_create_that_conflicts_over_a_unique_key_is_not_superseded),
 		cmocka_unit_test(a_conditional_delete_whose_item_is_gone_is_done),
 		cmocka_unit_test(a_unique_key_conflict_is_tried_once_more_after_the_writes_before_it),
 		cmocka_unit_test(a_lost_assignments_writes_are_handed_back_and_others_go_on),
@@ -592,6 +717,8 @@ int main(void)
 		cmocka_unit_test(a_container_that_is_given_up_gets_nothing_more),
 		cmocka_unit_test(a_write_that_makes_requests_fail_is_found_and_others_are_written),
 		cmocka_unit_test(an_outage_splits_nothing_while_nothing_goes_through),
+		cmocka_unit_test(an_outage_keeps_neither_bodies_nor_words_for_each_write),
+		cmocka_unit_test(a_lone_write_is_sent_soon_after_a_long_outage),
 		cmocka_unit_test(the_account_is_looked_up_when_its_region_takes_no_writes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
