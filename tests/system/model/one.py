@@ -44,7 +44,6 @@ def main():
     args = parser.parse_args()
     scenario = make_scenario(args.seed, plain=args.plain, topology=not args.plain)
     run, check = Run(scenario, broker_at(args.bootstrap), args.directory), None
-    run.plain = args.plain
     try:
         run.execute()
         check = Check(run)

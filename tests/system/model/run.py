@@ -118,14 +118,13 @@ class Life:
 
 
 class Run:
-    plain = False
-
     def __init__(self, scenario, broker, directory):
         self.scenario, self.broker, self.directory = scenario, broker, Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.lives, self.current = [], {}
         self.sandbox = self.topics = self.journal = self.lag = None
         self.findings, self.story, self.ranges = [], [], []
+        self.published = 0
         self.rest_s = None
 
     # ---- what happens
@@ -203,13 +202,14 @@ class Run:
                 (json.dumps([write.item.pk]), write.item.id))
             write.etag = known or FORGED_ETAG
             headers.append(("wb-if-match", write.etag.encode()))
+        # Which record is which: an acknowledgement of a repeated request does not know its offset.
+        headers.append(("model-write", str(self.published).encode()))
+        self.published += 1
         write.headers = headers
 
-        def acknowledged(error, message):
+        def acknowledged(error, _message):
             if error:
                 self.findings.append(f"Kafka refused {write.name()}: {error}")
-            else:
-                write.partition, write.offset = message.partition(), message.offset()
         producer.produce(self.topics.writes, value=write.value, key=write.key, headers=headers, on_delivery=acknowledged)
 
     # ---- the whole
@@ -246,6 +246,13 @@ class Run:
             self.broker_producer.poll(0)
         if self.broker_producer.flush(30):
             self.findings.append("Kafka did not acknowledge everything")
+
+    def find_records(self):
+        """Where each write stands in the topic."""
+        writes = {dict(w.headers)["model-write"]: w for w in self.scenario.writes}
+        for message in self.broker.read_topic(self.topics.writes):
+            write = writes[dict(message.headers())["model-write"]]
+            write.partition, write.offset = message.partition(), message.offset()
 
     def calm_down(self):
         """No more troubles: every consumer that should be there is, and is awake."""
@@ -295,6 +302,7 @@ class Run:
         self.broker_producer = self.broker.producer(enable_idempotence=True, linger_ms=0)
         self.play()
         self.calm_down()
+        self.find_records()
         self.rest()
         self.end_consumers()
         self.journal.finish()

@@ -195,8 +195,9 @@ def weathers(rng):
         "gone": [{"probability": few, "status": 410, "substatus": rng.choice([1002, 1007, 1008])}],
         "errors": [request | {"status": rng.choice([408, 500, 502, 503])}],
         "resets": [request | {"action": "reset-before"}, request | {"action": "reset-after"}],
+        # Garbage comes with 200, which of a single write would be a lie about what became of it.
         "bad replies": [request | {"action": "truncate", "probability": few},
-                        request | {"action": "garbage", "probability": few}],
+                        request | {"action": "garbage", "probability": few, "match": {"bulk": True}}],
         "hangs": [request | {"action": "hang", "probability": few, "count": 4}],
         "outage": [request | {"status": rng.choice([401, 500, 503]), "probability": 1}],
     }
