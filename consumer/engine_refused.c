@@ -6,8 +6,8 @@
 /* How often it is looked whether writes that wait for a unique key may go. */
 #define CONFLICTS_LOOK_MS 20
 /* A look passes by all that is held: with many it is taken so much less often that it costs a few per cent at most. */
-#define HELD_PER_LOOK_MS  256
-#define KEY_BITS          8192
+#define HELD_PER_LOOK_MS 256
+#define KEY_BITS         8192
 
 void wb_engine_condemn(struct wb_engine *e, struct wb_write *write, const struct wb_verdict *verdict)
 {
