@@ -135,6 +135,7 @@ static void judge_membership(struct wb_poller *p, rd_kafka_resp_err_t err)
  * again, which is harmless. */
 static void on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t err, rd_kafka_topic_partition_list_t *offsets, void *opaque)
 {
+	rd_kafka_resp_err_t refused = RD_KAFKA_RESP_ERR_NO_ERROR; /* one partition's */
 	struct wb_poller *p = opaque;
 
 	(void)rk;
@@ -146,14 +147,15 @@ static void on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t err, rd_kafka_topic_pa
 
 		if ((err || offsets->elems[i].err) && part)
 			part->committed = part->start;
-		if (!err)
-			err = offsets->elems[i].err;
+		if (!refused)
+			refused = offsets->elems[i].err;
 	}
+	/* Without an error for all, the group took at least one of them, which it does from members only. */
 	judge_membership(p, err);
-	if (err) {
+	if (err || refused) {
 		wb_counter_add(p->metrics.commit_failures, 1);
-		wb_log_info(
-			p->settings.log, "offsets not committed this time", WB_STR("error", rd_kafka_err2name(err)));
+		wb_log_info(p->settings.log, "offsets not committed this time",
+			WB_STR("error", rd_kafka_err2name(err ? err : refused)));
 	}
 }
 

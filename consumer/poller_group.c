@@ -159,6 +159,8 @@ static void unassign(struct wb_poller *p, bool lost)
 	} else if (rd_kafka_assign(p->rk, NULL)) {
 		wb_log_warn(p->settings.log, "Kafka consumer error", WB_STR("doing", "unassigning"));
 	}
+	if (lost)
+		wb_health_set(p->settings.health, "group", false, "the group took the partitions away; joining again");
 	wb_log_info(p->settings.log, "partitions given back", WB_INT("count", list->cnt));
 	wb_counter_add(p->metrics.assignments, 1);
 	change_done(p);
