@@ -70,8 +70,10 @@ class Check:
 
     def was_repeated(self):
         """Whether anything may have been delivered twice: a consumer was killed, or the group went on without it, or it
-        could not finish within its deadlines and said so."""
-        said = [life for life in self.run.lives if any(text in life.program.log() for text in FORFEITS)]
+        could not finish within its deadlines and said so. Nor does Kafka take commits of the others for as long as a
+        rebalance goes on that a member was stopped in before it had its first share."""
+        said = [life for life in self.run.lives if any(text in life.program.log() for text in FORFEITS)
+                or (life.stopping and "partitions assigned" not in life.program.log())]
         self.counts["forfeits"] = len(said)
         return bool(said) or any(what in ("kill", "freeze") for _, what, _ in self.scenario.events)
 
