@@ -3,6 +3,8 @@
 #
 #   sh tests/run_system.sh BUILD_DIR [PYTEST ARGUMENTS]
 #
+# Two files of tests run at a time, as they mostly wait; each of the two has a broker of its own. PYTEST_ARGS='-n 0' runs
+# one test after another.
 # PYTEST_ARGS adds arguments through make: make system PYTEST_ARGS='-k promise_3'
 set -eu
 
@@ -22,4 +24,4 @@ mv "$out/test-summary.new" "$out/test-summary"
 cd tests/system
 # shellcheck disable=SC2086 # PYTEST_ARGS holds several words
 WB_BUILD=$out WB_SUMMARY=$out/test-summary PYTHONDONTWRITEBYTECODE=1 \
-    exec ../../.venv/bin/python -m pytest -q --durations=10 ${PYTEST_ARGS:-} "$@"
+    exec ../../.venv/bin/python -m pytest -q -n 2 --dist loadfile --durations=15 ${PYTEST_ARGS:-} "$@"
