@@ -13,11 +13,11 @@ ITEMS, VERSIONS = 200, 3
 
 NETWORKS = {
     "latency": {"latency_s": 0.15, "jitter_s": 0.1},
-    "reset before": {"reset_before": 0.1},
-    "reset after": {"reset_after": 0.1},
+    "reset before": {"reset_before": 0.4},
+    "reset after": {"reset_after": 0.4},
     "slices": {"slice_bytes": 211, "slice_delay_s": 0.0002},
-    "black holes": {"black_hole": 0.04},
-    "cut short": {"cut": 0.1},
+    "black holes": {"black_hole": 0.15},
+    "cut short": {"cut": 0.4},
     "narrow": {"bytes_per_s": 400_000},
     "everything": {"latency_s": 0.005, "jitter_s": 0.02, "reset_before": 0.05, "reset_after": 0.05, "black_hole": 0.01,
                    "cut": 0.03, "slice_bytes": 3000, "slice_delay_s": 0.0005},

@@ -122,10 +122,6 @@ REFUSED = {
     "records of a large document do not fit": (
         {"writes": {"max_message_bytes": 1_048_588}}, "writes",
         ["max.message.bytes=1048588", "needs at least 2162688"]),
-    "writes would be compacted": (
-        {"writes": {"cleanup_policy": "compact"}}, "writes", ["cleanup.policy=compact", "needs delete"]),
-    "writes would be compacted too": (
-        {"writes": {"cleanup_policy": "compact,delete"}}, "writes", ["cleanup.policy=compact,delete", "needs delete"]),
     "a record of results does not fit": (
         {"results": {"max_message_bytes": 500_000}}, "results", ["max.message.bytes=500000", "needs at least 1000000"]),
     "results go before their writes": (

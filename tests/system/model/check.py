@@ -206,12 +206,13 @@ class Check:
             if not item or pid is None:
                 continue
             before, at_ms = last.get((pid, item.name), (-1, 0))
+            if any(at_ms - 100 <= t <= entry["at_ms"] + 100 for t in departures[pid]):
+                before = -1
             version = self.version(item, entry, before)
             if version is None:
                 self.find("order", f"{item.name}: {entry['op']} after version {before} in one life ({pid}) was not asked for")
                 continue
-            gone = any(at_ms - 100 <= t <= entry["at_ms"] + 100 for t in departures[pid])
-            if version < before and not gone:
+            if version < before:
                 self.find("order", f"{item.name}: version {version} after {before} in one life ({pid}): {entry}")
             last[pid, item.name] = version, entry["at_ms"]
 
