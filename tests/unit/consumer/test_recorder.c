@@ -404,16 +404,14 @@ static void mark_letter(void *arg, const struct wb_kafka_record *record)
 static void a_producer_that_dies_loses_nothing(void **state)
 {
 	enum { WRITES = 2000 };
-	/* Not UNKNOWN_PRODUCER_ID: with it librdkafka may tell of a repeated record as stored that this cluster, which stores
-	 * nothing with an error, does not hold. */
 	static const rd_kafka_resp_err_t deaths[] = { RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER,
-		RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH };
+		RD_KAFKA_RESP_ERR_UNKNOWN_PRODUCER_ID, RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH };
 	struct recording *r = *state;
 
 	recording_start(r);
 	for (uint64_t n = 0; n < WRITES; n += 100) {
 		rd_kafka_mock_push_request_errors(
-			r->mock.cluster, PRODUCE, 2, RD_KAFKA_RESP_ERR_NO_ERROR, deaths[n / 100 % 2]);
+			r->mock.cluster, PRODUCE, 2, RD_KAFKA_RESP_ERR_NO_ERROR, deaths[n / 100 % 3]);
 		submit_many(r, JOB, n, n + 80, WB_WRITTEN);
 		submit_many(r, JOB, n + 80, n + 100, WB_DEAD);
 	}
