@@ -129,6 +129,12 @@ REFUSED = {
     "results go although writes stay": (
         {"writes": {"retention_ms": -1}}, "results", ["retention.ms=604800000", "needs -1 (unlimited)"]),
 }
+REFUSED_BY_PUBLISHERS = {
+    "writes would be compacted": (
+        {"writes": {"cleanup_policy": "compact"}}, "writes", ["cleanup.policy=compact", "needs delete"]),
+    "writes would be compacted too": (
+        {"writes": {"cleanup_policy": "compact,delete"}}, "writes", ["cleanup.policy=compact,delete", "needs delete"]),
+}
 REFUSED_BY_CONSUMER = {
     "a letter of a large record does not fit": (
         {"dead_letters": {"max_message_bytes": 3_000_000}}, "dead.letters",
@@ -137,7 +143,7 @@ REFUSED_BY_CONSUMER = {
         {"dead_letters": {"cleanup_policy": "compact"}}, "dead.letters", ["cleanup.policy=compact", "needs delete"]),
 }
 CASES = [pytest.param(program, *case, id=f"{program}: {what}") for program in USES
-         for what, case in (REFUSED | (REFUSED_BY_CONSUMER if program == "consumer" else {})).items()]
+         for what, case in (REFUSED | (REFUSED_BY_CONSUMER if program == "consumer" else REFUSED_BY_PUBLISHERS)).items()]
 
 
 @pytest.mark.parametrize("program, changed, use, words", CASES)
