@@ -286,59 +286,63 @@ static bool same_partition_key(const struct wb_container *a, const struct wb_con
 		json_object_get(a->definition, "partitionKey"), json_object_get(b->definition, "partitionKey"));
 }
 
-/* Puts made into old's place. Requests that hold old find it deleted before its documents go. */
-static void exchange_container(
-	struct wb_database *d, struct wb_container **link, struct wb_container *made, bool keep_documents)
+/* Makes the container that takes old's place. The caller holds old's structure for writing, so that no split gives
+ * out another range number before the documents have moved. */
+static struct wb_container *successor(struct wb_catalog *c, const struct wb_database *d, struct wb_container *old,
+	const struct wb_recreation *how, uint32_t now_s, struct wb_resource_result *result)
 {
-	struct wb_container *old = *link;
+	const struct wb_container_place place = { .database_name = d->name,
+		.database_rid = d->rid,
+		.database_number = d->number,
+		.number = c->last_number + 1,
+		.first_range = old->next_range < WB_RANGE_NUMBER_MAX ? old->next_range : 0,
+		.missing_until_ms = how->missing_until_ms };
+	char *definition = json_dumps(old->definition, JSON_COMPACT);
+	struct wb_container *made = wb_container_new(&place,
+		how->definition.data ? how->definition : wb_slice_cstr(definition), c->range_count, c->budget, now_s,
+		result);
 
-	made->next = old->next;
-	old->next = made;
-	mark_deleted(old);
-	if (keep_documents)
+	free(definition);
+	if (made && strcmp(made->name, old->name) != 0) {
+		*result = outcome(400, "The definition has another id.");
+		wb_container_release(&made);
+	} else if (made && how->keep_documents &&
+		(!same_partition_key(made, old) || made->first_range < old->next_range)) {
+		*result = outcome(400, "Documents are kept only when the partition key stays.");
+		wb_container_release(&made);
+	}
+	if (made && how->keep_documents)
 		wb_container_move_documents(old, made);
-	d->container_count++;
-	drop_container(d, link);
+	if (made)
+		atomic_store(&old->deleted, true);
+	return made;
 }
 
 struct wb_resource_result wb_catalog_container_recreate(struct wb_catalog *c, struct wb_slice database,
 	struct wb_slice name, const struct wb_recreation *how, uint32_t now_s, struct wb_buf *ret)
 {
 	struct wb_resource_result result = missing();
-	struct wb_container **link = NULL, *made = NULL;
+	struct wb_container **link, *old, *made;
 	struct wb_database *d;
-	char *definition = NULL;
 
 	wb_mutex_lock(&c->lock);
 	d = *find_database(c, database);
 	link = d ? find_container(d, name) : NULL;
 	if (link && *link) {
-		struct wb_container *old = *link;
-		const struct wb_container_place place = { .database_name = d->name,
-			.database_rid = d->rid,
-			.database_number = d->number,
-			.number = c->last_number + 1,
-			.first_range = old->next_range < WB_RANGE_NUMBER_MAX ? old->next_range : 0,
-			.missing_until_ms = how->missing_until_ms };
-
-		definition = json_dumps(old->definition, JSON_COMPACT);
-		made = wb_container_new(&place, how->definition.data ? how->definition : wb_slice_cstr(definition),
-			c->range_count, c->budget, now_s, &result);
-		if (made && strcmp(made->name, old->name) != 0) {
-			result = outcome(400, "The definition has another id.");
-		} else if (made && how->keep_documents &&
-			(!same_partition_key(made, old) || made->first_range < old->next_range)) {
-			result = outcome(400, "Documents are kept only when the partition key stays.");
-		} else if (made) {
+		old = *link;
+		wb_rwlock_write(&old->structure);
+		made = successor(c, d, old, how, now_s, &result);
+		wb_rwlock_unlock(&old->structure);
+		if (made) {
 			wb_container_render(made, ret);
 			c->last_number++;
-			exchange_container(d, link, made, how->keep_documents);
-			made = NULL;
+			d->container_count++;
+			made->next = old->next;
+			old->next = made;
+			drop_container(d, link);
 		}
 	}
 	wb_mutex_unlock(&c->lock);
-	wb_container_release(&made);
-	free(definition);
 	return result;
 }
 

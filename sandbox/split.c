@@ -225,6 +225,8 @@ static void replace(struct wb_container *c, unsigned index, unsigned gone_count,
 
 static enum wb_err check_room(const struct wb_container *c, unsigned more, struct wb_error *e)
 {
+	if (atomic_load(&c->deleted))
+		return wb_error_set(e, WB_EINVAL, "the container was deleted");
 	if (c->next_range - c->first_range + more > WB_RANGES_EVER_MAX)
 		return wb_error_set(e, WB_EFULL, "the container has had %d ranges", WB_RANGES_EVER_MAX);
 	if (more > 1 && c->range_count == WB_RANGES_MAX)
@@ -312,9 +314,7 @@ enum wb_err wb_container_merge(struct wb_container *c, struct wb_slice a, struct
 void wb_container_move_documents(struct wb_container *from, struct wb_container *to)
 {
 	assert(to->first_range >= from->next_range && to->key.kind == from->key.kind);
-	wb_rwlock_write(&from->structure);
 	for (unsigned i = 0; i < from->range_count; i++)
 		for (unsigned j = 0; j < to->range_count; j++)
 			move_part(to, from->ranges[i], to->ranges[j]);
-	wb_rwlock_unlock(&from->structure);
 }

@@ -23,14 +23,14 @@ struct wb_split_result {
 
 /* Splits the range with this id, or with {NULL, 0} the one that has the most documents. at: where, in hex, or {NULL, 0}:
  * in the middle of its documents' keys, or of the range when it has none to speak of. WB_EINVAL with a sentence: no
- * such range, a key outside of it; WB_EFULL: too many ranges. */
+ * such range, a key outside of it, a container that was deleted; WB_EFULL: too many ranges. */
 enum wb_err wb_container_split(struct wb_container *c, struct wb_slice range, struct wb_slice at,
 	const struct wb_split_completion *completion, struct wb_split_result *ret, struct wb_error *e) WB_MUST_USE;
 /* Merges two neighbours, named in any order. Errors as above. */
 enum wb_err wb_container_merge(struct wb_container *c, struct wb_slice a, struct wb_slice b,
 	const struct wb_split_completion *completion, struct wb_split_result *ret, struct wb_error *e) WB_MUST_USE;
 /* Moves all documents to a container that nobody knows yet, whose partition key is the same and whose ranges have higher
- * numbers. */
+ * numbers. from's structure must be held for writing. */
 void wb_container_move_documents(struct wb_container *from, struct wb_container *to);
 
 #endif
