@@ -131,6 +131,7 @@ static void give_back(struct wb_engine *e, struct wb_write *write)
 		write->older = NULL;
 		write->step = WB_STEP_SEND;
 		write->compare = write->waits_for_earlier = false;
+		write->refused_since_ms = 0;
 		leave(e, write);
 		wb_list_push(&e->handed_back, &write->link);
 		write = older;
@@ -143,10 +144,17 @@ void wb_engine_hand_back(struct wb_engine *e, struct wb_write *write)
 	give_back(e, write);
 }
 
+void wb_engine_failed(const struct wb_engine *e, struct wb_write *write)
+{
+	write->failed_ms = e->now_ms;
+	if (write->step == WB_STEP_SEND)
+		write->refused_since_ms = 0; /* its reading's patience begins anew: it was not judged again */
+}
+
 void wb_engine_requeue(struct wb_engine *e, struct wb_write *write, int64_t delay_ms)
 {
 	wb_write_advance(write, WB_WRITE_WAITING);
-	write->failed_ms = e->now_ms;
+	wb_engine_failed(e, write);
 	if (wb_engine_is_withdrawn(e, write)) {
 		wb_engine_hand_back(e, write);
 		return;

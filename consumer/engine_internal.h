@@ -78,6 +78,8 @@ bool wb_engine_is_withdrawn(const struct wb_engine *e, const struct wb_write *wr
 void wb_engine_judge(struct wb_engine *e, struct wb_write *write, enum wb_outcome outcome, enum wb_reason reason);
 /* The head, WAITING, goes back. */
 void wb_engine_hand_back(struct wb_engine *e, struct wb_write *write);
+/* The write, in flight until now, was not carried out: notes when. */
+void wb_engine_failed(const struct wb_engine *e, struct wb_write *write);
 /* The head, in flight until now, waits again: until delay_ms have passed, or for its turn. */
 void wb_engine_requeue(struct wb_engine *e, struct wb_write *write, int64_t delay_ms);
 struct wb_batch *wb_engine_batch(struct wb_engine *e, struct wb_range_state *rs);

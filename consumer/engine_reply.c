@@ -13,6 +13,8 @@
 #define STUCK_AGAIN_MS 60000
 /* After so many a reading does without the session of the refusal. */
 #define SESSION_RETRIES 5
+/* Longer than a reading's backoff: since writes were judged so lately, the reading was refused. */
+#define JUDGED_LATELY_MS 60000
 
 static void count_status(struct wb_engine *e, int status)
 {
@@ -109,10 +111,12 @@ static void carry_out(
 	switch (verdict->kind) {
 	case WB_VERDICT_DONE:
 		rs->last_success_ms = e->now_ms;
+		wb_outage_answered(e->settings.outage, e->now_ms);
 		wb_engine_judge(e, write, WB_WRITTEN, WB_REASON_NONE);
 		return;
 	case WB_VERDICT_DEAD:
 	case WB_VERDICT_COMPARE:
+		wb_outage_answered(e->settings.outage, e->now_ms);
 		wb_engine_condemn(e, write, verdict);
 		return;
 	case WB_VERDICT_THROTTLED:
@@ -180,7 +184,7 @@ static void send_again(struct wb_engine *e, struct wb_batch *b)
 	b->writes = (struct wb_list){ 0 };
 	while ((write = wb_write_of(wb_list_pop(&all)))) {
 		wb_write_advance(write, WB_WRITE_WAITING);
-		write->failed_ms = e->now_ms;
+		wb_engine_failed(e, write);
 		if (wb_engine_is_withdrawn(e, write))
 			wb_engine_hand_back(e, write);
 		else
@@ -383,6 +387,42 @@ static struct wb_verdict verdict_of_reading(
 	return verdict;
 }
 
+/* Refused over the account, though not because it moved. */
+static bool is_refused(const struct wb_reply *reply, const struct wb_verdict *verdict)
+{
+	return (reply->status == 401 || reply->status == 403) && verdict->kind != WB_VERDICT_TOPOLOGY &&
+		verdict->kind != WB_VERDICT_DEAD;
+}
+
+/* A reading that stays refused while Cosmos DB judges writes lacks a permission of its own: its item stays unknown. Where no
+ * writes are judged the account may be refused as such, which is waited for; then the write itself goes once more, for
+ * it was judged before, and its reply tells. True when the write is taken care of. */
+static bool gives_up_reading(
+	struct wb_engine *e, struct wb_batch *b, const struct wb_reply *reply, const struct wb_verdict *verdict)
+{
+	const struct wb_verdict no_outage = { .kind = WB_VERDICT_DEAD };
+	struct wb_write *write = wb_write_of(b->writes.head);
+	int64_t since_ms = write->refused_since_ms ? write->refused_since_ms : e->now_ms;
+	int64_t answered_ms = wb_outage_answered_ms(e->settings.outage);
+	bool others_are_judged = answered_ms > since_ms && e->now_ms - answered_ms < JUDGED_LATELY_MS;
+
+	write->refused_since_ms = since_ms;
+	if (e->now_ms - since_ms < e->settings.operation_retry_max_ms || (!others_are_judged && write->attempts == 0))
+		return false;
+	tell_throttle(e, b->state, reply, others_are_judged ? &no_outage : verdict);
+	(void)wb_list_pop(&b->writes); /* write */
+	wb_engine_batch_done(e, b);
+	if (others_are_judged) {
+		wb_engine_item_unknown(e, write);
+	} else {
+		write->step = WB_STEP_SEND;
+		write->bulk_bytes = wb_bulk_operation_size(write);
+		wb_engine_requeue(e, write, 0);
+		write->refused_since_ms = since_ms;
+	}
+	return true;
+}
+
 static void judge_reading(struct wb_engine *e, struct wb_batch *b, const struct wb_reply *reply)
 {
 	struct wb_write *write = wb_write_of(b->writes.head);
@@ -393,6 +433,8 @@ static void judge_reading(struct wb_engine *e, struct wb_batch *b, const struct 
 	/* The range of its session may be gone. */
 	if (reply->status == 404 && write->retries >= SESSION_RETRIES && write->failure)
 		write->failure->session_token[0] = '\0';
+	if (is_refused(reply, &verdict) && gives_up_reading(e, b, reply, &verdict))
+		return;
 	if (verdict.kind != WB_VERDICT_DONE && verdict.kind != WB_VERDICT_DEAD) {
 		if (is_its_own_fault(b, &verdict))
 			verdict.outage = false;

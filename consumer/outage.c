@@ -3,6 +3,7 @@
 #include "common/base/mem.h"
 #include "common/base/thread.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #define SAY_AGAIN_MS 60000
@@ -13,6 +14,7 @@ struct wb_outage {
 	struct wb_health *health;
 	struct wb_log *log;
 	struct wb_counter *seconds;
+	_Atomic int64_t answered_ms;
 
 	pthread_mutex_t lock;
 	unsigned ranges;
@@ -27,6 +29,7 @@ struct wb_outage *wb_outage_new(struct wb_health *health, struct wb_metrics *met
 	struct wb_outage *o = wb_xcalloc(1, sizeof *o);
 
 	o->said_ms = INT64_MIN / 2;
+	atomic_init(&o->answered_ms, 0);
 	o->health = health;
 	o->log = log;
 	o->seconds = wb_metrics_counter(metrics, "writebehind_cosmos_outage_seconds_total",
@@ -86,4 +89,15 @@ void wb_outage_over(struct wb_outage *o, bool *counted, int64_t now_ms)
 			wb_log_info(o->log, "Cosmos DB takes requests again", WB_INT("ms", now_ms - o->since_ms));
 	}
 	wb_mutex_unlock(&o->lock);
+}
+
+void wb_outage_answered(struct wb_outage *o, int64_t now_ms)
+{
+	if (atomic_load_explicit(&o->answered_ms, memory_order_relaxed) < now_ms)
+		atomic_store_explicit(&o->answered_ms, now_ms, memory_order_relaxed);
+}
+
+int64_t wb_outage_answered_ms(const struct wb_outage *o)
+{
+	return atomic_load_explicit(&o->answered_ms, memory_order_relaxed);
 }

@@ -114,6 +114,7 @@ struct wb_write {
 	int64_t not_before_ms; /* monotonic: a retry waits until then */
 	unsigned retries; /* failures of its own, for its backoff */
 	int64_t failed_ms; /* monotonic, of the last failure */
+	int64_t refused_since_ms; /* monotonic: 401 or 403 has kept its item from being read since; 0: it has not */
 	int64_t retry_wait_ms; /* spent in backoffs of its own while its range served others */
 	bool alone; /* a request of it alone failed as a whole: it never travels with others again */
 	bool compare; /* condemned: when the stored item is what it wanted, it is written after all */

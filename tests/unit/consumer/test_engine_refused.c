@@ -169,6 +169,116 @@ static void a_unique_key_conflict_is_tried_once_more_after_the_writes_before_it(
 	world_free(w);
 }
 
+static void answer_written(struct world *w)
+{
+	answer(w, &(struct wb_reply){ .status = 201, .retry_after_ms = -1, .etag = "e" });
+}
+
+/* Answers whatever is sent for so long: readings are refused, the first item's operation gets that status, and all others
+ * are written. */
+static void refuse_readings(struct world *w, int64_t for_ms, int status)
+{
+	for (int64_t end_ms = w->now_ms + for_ms; w->now_ms < end_ms; pass(w, 500)) {
+		serve(w);
+		while (w->flying_count > 0) {
+			const struct wb_write *write = wb_write_of(w->flying[0]->writes.head);
+
+			if (write->step == WB_STEP_READ)
+				answer_status(w, 403);
+			else if (write != w->writes[0] || status == 201)
+				answer_written(w);
+			else
+				answer_status(w, status);
+		}
+	}
+}
+
+static void a_reading_that_alone_is_refused_ends_however_little_its_range_is_written_to(void **state)
+{
+	struct world *w = world_new(false, 2);
+	struct wb_write *write = add(w, WB_OP_CREATE, "a", "{}");
+
+	(void)state;
+	serve(w);
+	answer_status(w, 409);
+	for (int minute = 0; minute < 14; minute++) {
+		(void)add(w, WB_OP_UPSERT, "b", "{}");
+		refuse_readings(w, 60000, 409);
+	}
+	assert_int_equal(write->step, WB_STEP_READ);
+	assert_int_not_equal(write->state, WB_WRITE_JUDGED);
+	for (int minute = 0; minute < 2; minute++) {
+		(void)add(w, WB_OP_UPSERT, "b", "{}");
+		refuse_readings(w, 60000, 409);
+	}
+	is(write, WB_DEAD, WB_REASON_CONFLICT);
+	assert_string_equal(write->failure->item_etag, "");
+	world_free(w);
+}
+
+static void a_reading_that_is_refused_where_nothing_else_is_written_asks_by_the_write_itself(void **state)
+{
+	struct world *w = world_new(false, 2);
+	struct wb_write *write = add(w, WB_OP_CREATE, "a", "{}");
+
+	(void)state;
+	serve(w);
+	answer_status(w, 409);
+	refuse_readings(w, 16 * 60000, 409);
+	is(write, WB_DEAD, WB_REASON_CONFLICT);
+	assert_string_equal(write->failure->item_etag, "");
+	world_free(w);
+}
+
+static void a_write_that_only_its_second_asking_lets_through_is_written(void **state)
+{
+	struct world *w = world_new(false, 2);
+	struct wb_write *write = add(w, WB_OP_CREATE, "a", "{}");
+
+	(void)state;
+	serve(w);
+	answer_status(w, 409);
+	refuse_readings(w, 16 * 60000, 201);
+	is(write, WB_WRITTEN, WB_REASON_NONE);
+	world_free(w);
+}
+
+static void an_account_that_refuses_everything_is_waited_for(void **state)
+{
+	struct world *w = world_new(false, 2);
+	struct wb_write *write = add(w, WB_OP_CREATE, "a", "{\"v\":1}"), *too_large = add(w, WB_OP_UPSERT, "c", "{}");
+
+	(void)state;
+	serve(w);
+	answer_status(w, 409);
+	answer_status(w, 413);
+	(void)add(w, WB_OP_UPSERT, "b", "{}");
+	for (int64_t end_ms = w->now_ms + (int64_t)24 * 3600 * 1000; w->now_ms < end_ms; pass(w, 500)) {
+		serve(w);
+		while (w->flying_count > 0)
+			answer_status(w, 403);
+	}
+	assert_int_equal(w->judged.count, 0);
+	for (int i = 0; i < 100 && w->judged.count < 3; i++, pass(w, 500), serve(w)) {
+		while (w->flying_count > 0) {
+			const struct wb_write *next = wb_write_of(w->flying[0]->writes.head);
+
+			if (next->step == WB_STEP_READ)
+				answer_item(w, "e", "{\"v\":1");
+			else if (next == write)
+				answer_status(w, 409);
+			else if (next == too_large)
+				answer_status(w, 413);
+			else
+				answer_written(w);
+		}
+	}
+	is(write, WB_WRITTEN, WB_REASON_NONE);
+	is(too_large, WB_DEAD, WB_REASON_TOO_LARGE);
+	assert_string_equal(too_large->failure->item_etag, "e");
+	world_free(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -176,6 +286,10 @@ int main(void)
 		cmocka_unit_test(what_is_not_the_services_word_on_an_item_is_not_believed),
 		cmocka_unit_test(a_reading_that_shows_no_item_is_repeated),
 		cmocka_unit_test(an_item_that_cannot_be_read_is_unknown),
+		cmocka_unit_test(a_reading_that_alone_is_refused_ends_however_little_its_range_is_written_to),
+		cmocka_unit_test(a_reading_that_is_refused_where_nothing_else_is_written_asks_by_the_write_itself),
+		cmocka_unit_test(a_write_that_only_its_second_asking_lets_through_is_written),
+		cmocka_unit_test(an_account_that_refuses_everything_is_waited_for),
 		cmocka_unit_test(a_replays_failed_condition_means_superseded),
 		cmocka_unit_test(a_replayed_create_that_conflicts_over_a_unique_key_is_not_superseded),
 		cmocka_unit_test(a_conditional_delete_whose_item_is_gone_is_done),
