@@ -19,6 +19,10 @@
 #define REFRESH_INTERVAL_MS 100
 #define SAME_PLACE_MS       1000
 #define WATCH_MS            30000
+#define PROBE_AGAIN_MS      60000
+/* So often, and over so long a time, a container must be said not to exist before writes die of it. */
+#define DENIALS_MIN 3
+#define DENIED_MS   3000
 
 /* Where the account is written to, and when that is asked next. But for wanted the thread's own. */
 struct relocation {
@@ -52,7 +56,7 @@ struct reading {
 	struct wb_container_description description;
 	struct wb_range_map *map;
 	bool first, anew;
-	bool bulk; /* meaningful when it is the first of its kind */
+	bool probed, bulk, guessed; /* whether the server does bulk was asked; bulk and guessed are meaningful then */
 };
 
 static void reading_release(struct reading *r)
@@ -76,6 +80,28 @@ static bool is_settled(const struct wb_container *c)
 	return c->stretches != NULL;
 }
 
+static bool doubts_bulk(const struct wb_container *c)
+{
+	return c->probe_again_ms && wb_clock_mono_ms() >= c->probe_again_ms;
+}
+
+static enum wb_err probe_bulk(
+	struct wb_container *c, struct wb_metadata_source *source, struct reading *ret, struct wb_error *e)
+{
+	enum wb_err err = wb_metadata_probe_bulk(source, &ret->description.definition, ret->map, &ret->bulk, e);
+
+	ret->probed = true;
+	ret->guessed = err == WB_EUNSUPPORTED;
+	if (!ret->first && !ret->anew && (err == WB_EIO || err == WB_EUNSUPPORTED)) {
+		ret->guessed = true; /* nothing waits for the answer: it goes on as it is */
+		ret->bulk = atomic_load(&c->bulk);
+		return WB_OK;
+	}
+	if (err == WB_EUNSUPPORTED)
+		err = ++c->probes < PROBES_MAX ? WB_EIO : WB_OK;
+	return err == WB_ENOTFOUND ? WB_EIO : err; /* it was there a moment ago */
+}
+
 /* ret_stale: it has another partition key now. */
 static enum wb_err read_container(struct wb_container *c, struct wb_metadata_source *source, struct reading *ret,
 	bool *ret_stale, struct wb_error *e)
@@ -90,14 +116,19 @@ static enum wb_err read_container(struct wb_container *c, struct wb_metadata_sou
 		return err;
 	ret->anew = !ret->first && c->rid[0] && found->rid[0] && strcmp(c->rid, found->rid) != 0;
 	err = wb_metadata_load_ranges(source, &ret->map, e);
-	if (err != WB_OK || (!ret->first && !ret->anew))
-		return err;
-	err = wb_metadata_probe_bulk(source, &found->definition, ret->map, &ret->bulk, e);
-	if (err == WB_EUNSUPPORTED)
-		err = ++c->probes < PROBES_MAX ? WB_EIO : WB_OK;
-	if (err == WB_ENOTFOUND)
-		err = WB_EIO; /* it was there a moment ago */
-	return err;
+	return err == WB_OK && (ret->first || ret->anew || doubts_bulk(c)) ? probe_bulk(c, source, ret, e) : err;
+}
+
+/* What a probe found out; a range is of one kind for life, so all ranges are new when the kind turns out another. */
+static void adopt_bulk(struct wb_metadata *m, struct wb_container *c, struct reading *r)
+{
+	int64_t again_ms = m->settings.probe_again_ms ? m->settings.probe_again_ms : PROBE_AGAIN_MS;
+
+	if (!r->first && atomic_load(&c->bulk) != r->bulk)
+		r->anew = true;
+	atomic_store(&c->bulk, r->bulk);
+	c->probe_again_ms = r->guessed ? wb_clock_mono_ms() + again_ms : 0;
+	c->probes = 0;
 }
 
 /* Makes it what is known of the container; true when that is something new. */
@@ -106,10 +137,8 @@ static bool adopt(struct wb_metadata *m, struct wb_container *c, struct reading 
 	size_t ranges = wb_range_map_count(r->map);
 	bool changed;
 
-	if (r->first || r->anew) {
-		atomic_store(&c->bulk, r->bulk);
-		c->probes = 0;
-	}
+	if (r->probed)
+		adopt_bulk(m, c, r);
 	memcpy(c->rid, r->description.rid, sizeof c->rid);
 	if (r->first) {
 		wb_container_settle(c, &r->description.definition, r->map, m->next_worker, m->settings.workers);
@@ -120,7 +149,7 @@ static bool adopt(struct wb_metadata *m, struct wb_container *c, struct reading 
 	if (changed)
 		wb_log_info(m->settings.log,
 			r->first          ? "container known"
-				: r->anew ? "container was made anew"
+				: r->anew ? "container was made anew, or does bulk otherwise"
 					  : "partition key ranges changed",
 			WB_STR("container", c->link), WB_INT("ranges", ranges), WB_BOOL("bulk", atomic_load(&c->bulk)));
 	else if (atomic_load(&c->state) == WB_CONTAINER_MISSING)
@@ -147,29 +176,45 @@ static void is_fine(struct wb_container *c)
 	c->due_ms = wb_clock_mono_ms() + REFRESH_INTERVAL_MS;
 	c->problem[0] = c->complaint[0] = '\0';
 	c->problem_ms = 0;
+	c->denials = 0;
+}
+
+/* Letters cannot be taken back, so it has to be said more than once. */
+static bool is_certain(const struct wb_metadata *m, struct wb_container *c)
+{
+	if (c->denials++ == 0)
+		c->denied_ms = wb_clock_mono_ms();
+	return !m->settings.options->missing_is_dead ||
+		(c->denials >= DENIALS_MIN && wb_clock_mono_ms() - c->denied_ms >= DENIED_MS);
 }
 
 /* True when it was not known to be missing. */
 static bool is_missing(struct wb_metadata *m, struct wb_container *c)
 {
-	bool dead = m->settings.options->missing_is_dead;
+	bool certain = is_certain(m, c), dead = m->settings.options->missing_is_dead;
 	char since[WB_CLOCK_RFC3339_SIZE];
-	bool news = atomic_load(&c->state) != WB_CONTAINER_MISSING;
+	bool news = certain && atomic_load(&c->state) != WB_CONTAINER_MISSING;
 
-	if (news || !c->problem_ms)
+	if (c->denials == 1)
 		c->problem_ms = wb_clock_wall_ms();
 	wb_clock_rfc3339(c->problem_ms, since);
 	(void)snprintf(c->problem, sizeof c->problem,
 		"container %.100s of database %.100s does not exist since %s: create it, or correct the names; its "
 		"writes %s",
-		c->name, c->database, since, dead ? "become dead letters" : "wait"); /* cutting is meant */
-	atomic_store(&c->state, WB_CONTAINER_MISSING);
+		c->name, c->database, since,
+		!dead             ? "wait"
+			: certain ? "become dead letters"
+				  : "wait; it is asked again before they become dead letters"); /* cutting is meant */
+	if (certain)
+		atomic_store(&c->state, WB_CONTAINER_MISSING);
 	complain(m, c, "container does not exist");
 	return news;
 }
 
 static void is_unreadable(struct wb_metadata *m, struct wb_container *c, const char *why)
 {
+	if (atomic_load(&c->state) != WB_CONTAINER_MISSING)
+		c->denials = 0;
 	(void)snprintf(c->problem, sizeof c->problem, "%s: %s", c->link, why); /* cutting is meant */
 	complain(m, c, "container cannot be read yet; its writes wait");
 }
@@ -304,17 +349,28 @@ static int64_t relocation_due_ms(const struct wb_metadata *m)
 	return away_from_home(m) ? r->watch_ms : INT64_MAX;
 }
 
-/* Under lock: the container that is wanted and due first; *ret_due_ms when. */
+/* When the container is to be read: because it is wanted, or because what is known of it is doubted. */
+static int64_t container_due_ms(const struct wb_container *c)
+{
+	if (atomic_load(&c->state) == WB_CONTAINER_STALE)
+		return INT64_MAX;
+	if (atomic_load(&c->wanted))
+		return c->due_ms;
+	return c->probe_again_ms ? c->probe_again_ms : INT64_MAX;
+}
+
+/* Under lock: the container that is due first; *ret_due_ms when. */
 static struct wb_container *next_wanted(struct wb_metadata *m, int64_t *ret_due_ms)
 {
 	struct wb_container *first = NULL;
 
+	*ret_due_ms = INT64_MAX;
 	for (struct wb_container *c = m->containers; c; c = c->next) {
-		if (atomic_load(&c->state) != WB_CONTAINER_STALE && atomic_load(&c->wanted) &&
-			(!first || c->due_ms < first->due_ms))
+		if (container_due_ms(c) < *ret_due_ms) {
 			first = c;
+			*ret_due_ms = container_due_ms(c);
+		}
 	}
-	*ret_due_ms = first ? first->due_ms : INT64_MAX;
 	return first;
 }
 

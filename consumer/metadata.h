@@ -37,7 +37,8 @@ struct wb_range {
 enum wb_container_state {
 	WB_CONTAINER_UNKNOWN, /* not read yet */
 	WB_CONTAINER_KNOWN,
-	WB_CONTAINER_MISSING, /* the service says that it, or its database, does not exist; asked again and again */
+	WB_CONTAINER_MISSING, /* the service says that it, or its database, does not exist; asked again and again. Where
+	                       * that makes dead letters, it has said so several times over some seconds */
 	WB_CONTAINER_STALE, /* it has another partition key now: wb_metadata_container gives the new object; for ever */
 };
 
@@ -51,6 +52,7 @@ struct wb_metadata_settings {
 	 * workers. */
 	void (*on_change)(void *arg);
 	void *arg;
+	int64_t probe_again_ms; /* when a strange answer about bulk is doubted; 0: after a minute */
 	struct wb_metrics *metrics;
 	struct wb_health *health;
 	struct wb_log *log;

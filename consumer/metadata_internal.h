@@ -44,6 +44,9 @@ struct wb_container {
 	struct wb_backoff backoff;
 	int64_t due_ms;
 	unsigned probes;
+	int64_t probe_again_ms; /* that the server does no bulk is a guess: asked again then; 0: it is certain */
+	unsigned denials;       /* readings in a row that said that there is no such container */
+	int64_t denied_ms;      /* monotonic, the first of those */
 	int64_t problem_ms, complained_ms; /* wall clock since when; monotonic, of the last line in the log */
 	char problem[384], complaint[384]; /* what stands against it, "" when nothing; what the log said last */
 };

@@ -14,6 +14,7 @@ struct answer {
 	bool done;
 	int status, substatus;
 	char etag[128];
+	bool own_word; /* has an activity id, as all that Cosmos DB says */
 	struct wb_buf body;
 	struct wb_error why; /* when status is 0 */
 };
@@ -26,6 +27,7 @@ static void take_answer(void *arg, const struct wb_reply *reply)
 	a->status = reply->status;
 	a->substatus = reply->substatus;
 	memcpy(a->etag, reply->etag, sizeof a->etag);
+	a->own_word = reply->activity_id[0] != '\0';
 	wb_buf_append_slice(&a->body, reply->body);
 	if (reply->error)
 		(void)wb_error_set(&a->why, WB_EIO, "%s", reply->error);
@@ -59,13 +61,15 @@ static enum wb_err ask(
 static enum wb_err refused(const struct answer *a, const char *what, struct wb_error *e)
 {
 	bool missing = a->status == 404 && a->substatus != 1002;
-	const char *hint = missing ? ": the database or container does not exist"
-		: a->status == 401 ? ": the key is not the account's"
-		: a->status == 403 ? ": not allowed (firewall, or a clock that is wrong)"
-				   : "";
+	bool believed = missing && a->own_word;
+	const char *hint = believed ? ": the database or container does not exist"
+		: missing           ? ": not by Cosmos DB, as it has no activity id"
+		: a->status == 401  ? ": the key is not the account's"
+		: a->status == 403  ? ": not allowed (firewall, or a clock that is wrong)"
+				    : "";
 
 	return wb_error_set(
-		e, missing ? WB_ENOTFOUND : WB_EIO, "%s answered %d/%d%s", what, a->status, a->substatus, hint);
+		e, believed ? WB_ENOTFOUND : WB_EIO, "%s answered %d/%d%s", what, a->status, a->substatus, hint);
 }
 
 static enum wb_err read_paths(const json_t *paths, struct wb_pk_definition *ret, struct wb_error *e)
@@ -247,8 +251,29 @@ static const char *probe_range(
 /* Statuses that say nothing about bulk: the service is away, busy or does not know us. */
 static bool inconclusive(int status)
 {
-	return status == 401 || status == 403 || status == 404 || status == 408 || status == 410 || status == 429 ||
-		status == 449 || status == 502 || status == 503 || status == 504;
+	return (status >= 300 && status < 400) || status == 401 || status == 403 || status == 404 || status == 407 ||
+		status == 408 || status == 410 || status == 429 || status == 449 || status == 502 || status == 503 ||
+		status == 504;
+}
+
+/* The array itself is refused, by a server that takes documents only. */
+static bool refuses_bulk(int status)
+{
+	return status == 400 || status == 415 || status == 501;
+}
+
+static enum wb_err judge_probe(const struct answer *a, bool *ret, struct wb_error *e)
+{
+	struct wb_operation_reply operation;
+	bool bulk = (a->status == 200 || a->status == 207) &&
+		wb_bulk_reply_parse(wb_buf_slice(&a->body), &operation, 1, NULL) == WB_OK;
+
+	if (inconclusive(a->status))
+		return refused(a, "the probe for bulk", e);
+	if (!bulk && !refuses_bulk(a->status))
+		return wb_error_set(e, WB_EUNSUPPORTED, "the probe for bulk answered %d", a->status);
+	*ret = bulk;
+	return WB_OK;
 }
 
 enum wb_err wb_metadata_probe_bulk(struct wb_metadata_source *s, const struct wb_pk_definition *definition,
@@ -259,7 +284,6 @@ enum wb_err wb_metadata_probe_bulk(struct wb_metadata_source *s, const struct wb
 	struct wb_request request = {
 		.verb = "POST", .path = s->docs_path, .type = "docs", .link = wb_slice_cstr(s->link), .headers = headers
 	};
-	struct wb_operation_reply operation;
 	struct wb_buf pk_text, body;
 	struct answer a;
 	enum wb_err err;
@@ -271,13 +295,8 @@ enum wb_err wb_metadata_probe_bulk(struct wb_metadata_source *s, const struct wb
 	wb_bulk_probe(&body, wb_slice_cstr(PROBE_ID), wb_buf_slice(&pk_text));
 	request.body = wb_buf_slice(&body);
 	err = ask(s, &request, &a, e);
-	if (err == WB_OK && inconclusive(a.status))
-		err = refused(&a, "the probe for bulk", e);
-	else if (err == WB_OK && a.status >= 500)
-		err = wb_error_set(e, WB_EUNSUPPORTED, "the probe for bulk answered %d", a.status);
-	else if (err == WB_OK)
-		*ret = (a.status == 200 || a.status == 207) &&
-			wb_bulk_reply_parse(wb_buf_slice(&a.body), &operation, 1, NULL) == WB_OK;
+	if (err == WB_OK)
+		err = judge_probe(&a, ret, e);
 	answer_release(&a);
 	wb_buf_release(&pk_text);
 	wb_buf_release(&body);

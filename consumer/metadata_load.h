@@ -33,14 +33,15 @@ struct wb_container_description {
 	char rid[WB_RID_SIZE]; /* "_rid", another one for each container of that name; "": not given */
 };
 
-/* WB_ENOTFOUND when there is no such container or database, also from wb_metadata_load_ranges; WB_EUNSUPPORTED for a kind of partition key that is
+/* WB_ENOTFOUND when Cosmos DB says that there is no such container or database, also from wb_metadata_load_ranges; WB_EUNSUPPORTED for a kind of partition key that is
  * not handled; WB_EIO with the server's status otherwise. */
 enum wb_err wb_metadata_load_definition(
 	struct wb_metadata_source *s, struct wb_container_description *ret, struct wb_error *e) WB_MUST_USE;
 enum wb_err wb_metadata_load_ranges(
 	struct wb_metadata_source *s, struct wb_range_map **ret, struct wb_error *e) WB_MUST_USE;
-/* Whether a bulk of one Read is answered as a bulk. WB_EIO when that cannot be told yet; WB_EUNSUPPORTED for an error
- * of the server's own, which some servers without bulk give and others in trouble: it may be asked again. */
+/* Whether a bulk of one Read is answered as a bulk. Not when the array itself is refused (400, 415, 501). WB_EIO when
+ * that cannot be told yet; WB_EUNSUPPORTED for what servers without bulk may say, and others in trouble (5xx, an
+ * unknown 4xx, 2xx with another body): it may be asked again. */
 enum wb_err wb_metadata_probe_bulk(struct wb_metadata_source *s, const struct wb_pk_definition *definition,
 	const struct wb_range_map *ranges, bool *ret, struct wb_error *e) WB_MUST_USE;
 /* Asks that endpoint where the account is written to: its first writable location. ret begins empty. Of s only transport
