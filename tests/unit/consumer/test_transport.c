@@ -597,6 +597,75 @@ static void waiting_sends_nothing(void **state)
 	silence_stop(&s);
 }
 
+static bool ask_guard(void *arg)
+{
+	int *passes = arg;
+
+	return (*passes)-- > 0;
+}
+
+static void until_ended(struct client *c, const struct outcome *o)
+{
+	int64_t deadline_ms = wb_clock_mono_ms() + 20000;
+
+	while (o->count == 0 && wb_clock_mono_ms() < deadline_ms)
+		wb_transport_run(c->t, 20);
+	assert_int_equal(o->count, 1);
+}
+
+/* The guard is asked when there is a connection, so nothing is held back for good by what was so when it was queued. */
+static void what_the_guard_refuses_is_held_back_whole(void **state)
+{
+	struct outcome refused = { 0 }, let_through = { 0 };
+	int passes = 0;
+	struct silence s;
+	struct client c;
+
+	(void)state;
+	silence_start(&s);
+	client_start(&c, s.port, 600000, 4);
+	wb_transport_guard(c.t, ask_guard, &passes);
+	send_one(&c, &refused);
+	until_ended(&c, &refused);
+	assert_int_equal(refused.reply.status, 0);
+	assert_true(refused.reply.held_back);
+	assert_false(refused.reply.timed_out);
+	assert_int_equal(wb_transport_in_flight(c.t), 0);
+	send_one(&c, &let_through);
+	passes = 1; /* after it was queued */
+	for (int i = 0; i < 1000 && atomic_load(&s.requests) == 0; i++)
+		wb_transport_run(c.t, 20);
+	assert_int_equal(atomic_load(&s.requests), 1); /* and not the one before */
+	assert_int_equal(let_through.count, 0);
+	wb_transport_cancel(c.t, NULL);
+	assert_false(let_through.reply.held_back); /* something of it was sent */
+	client_stop(&c);
+	silence_stop(&s);
+}
+
+static void a_connection_that_is_used_again_is_guarded_too(void **state)
+{
+	static const char *const answers[] = { "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", NULL, NULL };
+	struct outcome refused = { 0 };
+	int passes = 1;
+	struct server s;
+	struct client c;
+
+	(void)state;
+	server_start(&s, answers);
+	client_start(&c, s.port, 2000, 1);
+	wb_transport_guard(c.t, ask_guard, &passes);
+	assert_int_equal(exchange(c.t, "POST", "first").reply.status, 200);
+	send_one(&c, &refused);
+	until_ended(&c, &refused);
+	assert_true(refused.reply.held_back);
+	client_stop(&c);
+	server_stop(&s);
+	assert_non_null(strstr(s.seen, "first"));
+	assert_null(strstr(s.seen, "firstPOST")); /* nothing came after it */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -614,6 +683,8 @@ int main(void)
 		cmocka_unit_test(requests_follow_the_account),
 		cmocka_unit_test(verbs_and_types_go_as_they_are),
 		cmocka_unit_test(waiting_sends_nothing),
+		cmocka_unit_test(what_the_guard_refuses_is_held_back_whole),
+		cmocka_unit_test(a_connection_that_is_used_again_is_guarded_too),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
