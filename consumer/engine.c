@@ -55,8 +55,11 @@ struct wb_write *wb_engine_pop_ready(struct wb_range_state *rs)
 {
 	struct wb_write *write = wb_write_of(wb_list_pop(&rs->ready));
 
-	if (write)
-		rs->ready_bytes -= write->bulk_bytes;
+	if (!write)
+		return NULL;
+	rs->ready_bytes -= write->bulk_bytes;
+	if (rs->detached_to == &write->link)
+		rs->detached_to = NULL;
 	return write;
 }
 
@@ -204,10 +207,14 @@ void wb_engine_batch_done(struct wb_engine *e, struct wb_batch *b)
 	wb_list_push_front(&e->pool, &b->link);
 }
 
-void wb_engine_detach(struct wb_engine *e, const struct wb_list *writes)
+void wb_engine_detach_ready(struct wb_engine *e, struct wb_range_state *rs)
 {
-	for (struct wb_link *link = writes->head; link; link = link->next)
+	struct wb_link *link = rs->detached_to ? rs->detached_to->next : rs->ready.head;
+
+	for (; link; link = link->next) {
 		e->settings.calls->detach_message(e->settings.arg, wb_write_of(link));
+		rs->detached_to = link;
+	}
 }
 
 bool wb_engine_is_withdrawn(const struct wb_engine *e, const struct wb_write *write)
@@ -327,6 +334,7 @@ static void withdraw_from_range(struct wb_engine *e, struct wb_range_state *rs, 
 	struct wb_write *write;
 	struct wb_link *link;
 
+	rs->detached_to = NULL;
 	withdraw(e, &rs->ready, pick, &picked);
 	while ((write = wb_write_of(wb_list_pop(&picked)))) {
 		rs->ready_bytes -= write->bulk_bytes;

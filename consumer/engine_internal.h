@@ -21,6 +21,7 @@ struct wb_range_state {
 	struct wb_throttle throttle;
 	struct wb_list ready;    /* writes that may go, each the head of its item */
 	size_t ready_bytes;      /* what they would add to a bulk */
+	const struct wb_link *detached_to; /* in ready: up to this one messages are detached; NULL: nobody knows */
 	int64_t ready_since_ms;  /* when ready began to wait; for the linger */
 	struct wb_list again;    /* batches whose request failed as a whole */
 	bool again_had_its_turn; /* in an outage what failed and what is new try in turn */
@@ -70,8 +71,9 @@ struct wb_range_state *wb_engine_range(struct wb_engine *e, struct wb_write *wri
 /* A WAITING head of its item becomes ready to be sent; front: before the others. */
 void wb_engine_ready(struct wb_engine *e, struct wb_write *write, bool front);
 struct wb_write *wb_engine_pop_ready(struct wb_range_state *rs);
-/* These writes, that are not in flight, may outlive the neighbours whose fetch they share: their memory becomes their own. */
-void wb_engine_detach(struct wb_engine *e, const struct wb_list *writes);
+/* The writes that are ready may outlive the neighbours whose fetch they share: their memory becomes their own. Passes by
+ * each write once, however often it is called. */
+void wb_engine_detach_ready(struct wb_engine *e, struct wb_range_state *rs);
 /* Whether the write may not be sent any more. */
 bool wb_engine_is_withdrawn(const struct wb_engine *e, const struct wb_write *write);
 /* The head has its outcome: hands it on, with those that it replaced, and makes the next of its item ready. */

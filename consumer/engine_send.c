@@ -164,6 +164,7 @@ void wb_engine_leave_range(struct wb_engine *e, struct wb_range_state *rs)
 
 	rs->ready = rs->again = (struct wb_list){ 0 };
 	rs->ready_bytes = 0;
+	rs->detached_to = NULL;
 	while ((link = wb_list_pop(&batches))) {
 		struct wb_batch *b = WB_CONTAINER_OF(link, struct wb_batch, link);
 

@@ -24,7 +24,7 @@ struct world {
 	struct wb_assignment assignment, other;
 	struct wb_range *range, *second;
 	struct wb_batch *flying[REQUESTS_MAX];
-	size_t flying_count, sent_count, refreshes, relocations;
+	size_t flying_count, sent_count, refreshes, relocations, detached;
 	struct wb_list judged, handed_back;
 	struct wb_write *writes[WRITES_MAX];
 	size_t write_count;
@@ -55,8 +55,8 @@ static inline void on_handed_back(void *arg, struct wb_list *batch)
 
 static inline void on_detach(void *arg, struct wb_write *write)
 {
-	(void)arg;
 	(void)write;
+	((struct world *)arg)->detached++;
 }
 
 static inline struct wb_range *on_route(void *arg, const struct wb_container *c, const struct wb_epk *epk)
