@@ -36,6 +36,7 @@ struct wb_batch {
 	struct wb_batch *flying_next, **flying_prev; /* while it is in flight */
 	struct wb_engine *engine;
 	struct wb_range_state *state;
+	int64_t sent_ms;     /* monotonic, as the engine was told the time */
 	unsigned failures;   /* of the whole request, in a row */
 	int64_t failing_since_ms; /* of failures */
 };

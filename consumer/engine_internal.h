@@ -26,6 +26,7 @@ struct wb_range_state {
 	struct wb_list again;    /* batches whose request failed as a whole */
 	bool again_had_its_turn; /* in an outage what failed and what is new try in turn */
 	int64_t last_success_ms; /* an operation was written */
+	int64_t served_sent_ms;  /* when the latest of the requests was sent that found the service there */
 	bool outage;             /* counted in settings.outage */
 };
 

@@ -146,6 +146,16 @@ static struct wb_verdict_write facts_of(const struct wb_write *write)
 	return (struct wb_verdict_write){ .op = write->op, .is_create = wb_write_is_create(write) };
 }
 
+/* What the range's state is told of a request that was no outage's victim; one that failed by itself may have no reply. */
+static void was_served(struct wb_engine *e, const struct wb_batch *b, const struct wb_reply *reply)
+{
+	struct wb_range_state *rs = b->state;
+
+	wb_outage_over(e->settings.outage, &rs->outage, e->now_ms);
+	if (reply->status && b->sent_ms > rs->served_sent_ms)
+		rs->served_sent_ms = b->sent_ms;
+}
+
 static void judge_operations(struct wb_engine *e, struct wb_batch *b, const struct wb_reply *reply)
 {
 	struct wb_range_state *rs = b->state;
@@ -153,7 +163,7 @@ static void judge_operations(struct wb_engine *e, struct wb_batch *b, const stru
 	bool throttled = false;
 	int64_t wait_ms = 0;
 
-	wb_outage_over(e->settings.outage, &rs->outage, e->now_ms);
+	was_served(e, b, reply);
 	for (size_t i = 0; (write = wb_write_of(wb_list_pop(&b->writes))); i++) {
 		const struct wb_operation_reply *r = &e->replies[i];
 		struct wb_reply_status status = { r->status, r->substatus, r->retry_after_ms };
@@ -257,18 +267,27 @@ static void tell_outage(struct wb_engine *e, struct wb_range_state *rs, const st
 	wb_outage_note(e->settings.outage, &rs->outage, why, e->now_ms);
 }
 
-static void tell_throttle(
-	struct wb_engine *e, struct wb_range_state *rs, const struct wb_reply *reply, const struct wb_verdict *verdict)
+/* What hung until it timed out says nothing new of the service when a request that was sent later was served. */
+static bool is_old_news(const struct wb_batch *b, const struct wb_reply *reply)
 {
+	return reply->timed_out && b->sent_ms < b->state->served_sent_ms;
+}
+
+static void tell_throttle(
+	struct wb_engine *e, const struct wb_batch *b, const struct wb_reply *reply, const struct wb_verdict *verdict)
+{
+	struct wb_range_state *rs = b->state;
 	bool throttled = verdict->kind == WB_VERDICT_THROTTLED || verdict->kind == WB_VERDICT_REFRESH ||
 		verdict->kind == WB_VERDICT_TOPOLOGY;
 	uint64_t random = wb_prng_next(&e->random);
 
-	if (verdict->outage) {
+	if (verdict->outage && is_old_news(b, reply)) {
+		wb_throttle_cancelled(&rs->throttle);
+	} else if (verdict->outage) {
 		tell_outage(e, rs, reply);
 		wb_throttle_failed(&rs->throttle, verdict->retry_after_ms, e->now_ms, random);
 	} else {
-		wb_outage_over(e->settings.outage, &rs->outage, e->now_ms);
+		was_served(e, b, reply);
 		wb_throttle_replied(&rs->throttle, throttled, verdict->retry_after_ms, e->now_ms, random);
 	}
 	if (wb_throttle_is_held_up(&rs->throttle, e->now_ms))
@@ -306,7 +325,7 @@ static void judge_request(
 	struct wb_engine *e, struct wb_batch *b, const struct wb_reply *reply, const struct wb_verdict *verdict)
 {
 	note_request(e, b, reply, verdict);
-	tell_throttle(e, b->state, reply, verdict);
+	tell_throttle(e, b, reply, verdict);
 	if (b->failures++ == 0)
 		b->failing_since_ms = e->now_ms;
 	if (verdict->kind == WB_VERDICT_SPLIT) {
@@ -410,7 +429,7 @@ static bool gives_up_reading(
 	write->refused_since_ms = since_ms;
 	if (e->now_ms - since_ms < e->settings.operation_retry_max_ms || (!others_are_judged && write->attempts == 0))
 		return false;
-	tell_throttle(e, b->state, reply, others_are_judged ? &no_outage : verdict);
+	tell_throttle(e, b, reply, others_are_judged ? &no_outage : verdict);
 	(void)wb_list_pop(&b->writes); /* write */
 	wb_engine_batch_done(e, b);
 	if (others_are_judged) {
@@ -442,7 +461,7 @@ static void judge_reading(struct wb_engine *e, struct wb_batch *b, const struct 
 		judge_request(e, b, reply, &verdict);
 		return;
 	}
-	tell_throttle(e, b->state, reply, &verdict);
+	tell_throttle(e, b, reply, &verdict);
 	(void)wb_list_pop(&b->writes); /* write */
 	wb_engine_batch_done(e, b);
 	if (verdict.kind == WB_VERDICT_DONE)

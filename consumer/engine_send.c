@@ -121,7 +121,8 @@ static void send(struct wb_engine *e, struct wb_batch *b)
 	if (b->flying_next)
 		b->flying_next->flying_prev = &b->flying_next;
 	e->flying = b;
-	wb_throttle_sent(&b->state->throttle);
+	b->sent_ms = e->now_ms;
+	wb_throttle_sent_at(&b->state->throttle, e->now_ms);
 	wb_gauge_add(e->metrics.in_flight, 1);
 	wb_counter_add(e->metrics.operations, (double)b->writes.count);
 	wb_histogram_observe(e->metrics.batch_operations, (double)b->writes.count);

@@ -7,6 +7,7 @@ struct wb_throttle wb_throttle_make(unsigned limit)
 	assert(limit > 0);
 	return (struct wb_throttle){
 		.limit = limit,
+		.sent_ms = INT64_MAX - WB_THROTTLE_HANGS_MS,
 		.throttled_until_ms = INT64_MIN,
 		.outage_until_ms = INT64_MIN,
 		.backoff = wb_backoff_make(WB_THROTTLE_BACKOFF_BASE_MS, WB_THROTTLE_BACKOFF_CAP_MS),
@@ -20,9 +21,11 @@ static int64_t later(int64_t a, int64_t b)
 
 int64_t wb_throttle_next_ms(const struct wb_throttle *t, int64_t now_ms)
 {
-	if (t->in_flight >= (t->outage ? 1 : t->limit))
+	int64_t may_ms = later(now_ms, later(t->throttled_until_ms, t->outage_until_ms));
+
+	if (t->in_flight >= t->limit)
 		return INT64_MAX;
-	return later(now_ms, later(t->throttled_until_ms, t->outage_until_ms));
+	return t->outage && t->in_flight > 0 ? later(may_ms, t->sent_ms + WB_THROTTLE_HANGS_MS) : may_ms;
 }
 
 bool wb_throttle_is_held_up(const struct wb_throttle *t, int64_t now_ms)
@@ -39,6 +42,12 @@ void wb_throttle_sent(struct wb_throttle *t)
 {
 	assert(t->in_flight < t->limit);
 	t->in_flight++;
+}
+
+void wb_throttle_sent_at(struct wb_throttle *t, int64_t now_ms)
+{
+	wb_throttle_sent(t);
+	t->sent_ms = now_ms;
 }
 
 void wb_throttle_replied(struct wb_throttle *t, bool throttled, int64_t retry_after_ms, int64_t now_ms, uint64_t random)

@@ -1,7 +1,7 @@
 /* When a range may be sent to: how many requests at once, and not before which time.
  *
  * 429 makes the range wait as long as the server asked; an outage makes it wait by a jittered backoff and lets one
- * request try first, so that a recovering service is not stormed. The limit of concurrency is fixed for now.
+ * request try first, and one more a second while those before it hang, so that a recovering service is not stormed. The limit of concurrency is fixed for now.
  * Every request sent ends with exactly one of replied, failed and cancelled.
  * Pure: time and randomness are arguments. Not thread-safe: the range's worker owns it.
  */
@@ -16,11 +16,14 @@
 /* The cap is how late a recovery may be noticed: full speed is promised within 2 s of it. */
 #define WB_THROTTLE_BACKOFF_BASE_MS 50
 #define WB_THROTTLE_BACKOFF_CAP_MS  1500
+/* In an outage a request that has gone so long without a reply may hang: another one tries beside it. */
+#define WB_THROTTLE_HANGS_MS 1000
 
 struct wb_throttle {
 	unsigned limit; /* requests in flight at most */
 	unsigned in_flight;
 	bool outage;             /* the last whole request failed: one at a time until one succeeds */
+	int64_t sent_ms;         /* monotonic, of the last request, where that was told */
 	int64_t throttled_until_ms; /* monotonic: no sending before, 429 */
 	int64_t outage_until_ms;    /* monotonic: no sending before, outage */
 	struct wb_backoff backoff;
@@ -31,6 +34,8 @@ struct wb_throttle wb_throttle_make(unsigned limit);
 bool wb_throttle_may_send(const struct wb_throttle *t, int64_t now_ms);
 /* A request goes out; may_send was true. */
 void wb_throttle_sent(struct wb_throttle *t);
+/* Likewise, and tells when: so that what hangs does not keep others of its range from finding the end of an outage. */
+void wb_throttle_sent_at(struct wb_throttle *t, int64_t now_ms);
 /* A reply came with operations judged alone: throttled (at least one 429) with the longest wait asked for (0 or less:
  * none, then a backoff), or not. It ends an outage. */
 void wb_throttle_replied(

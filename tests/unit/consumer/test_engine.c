@@ -198,7 +198,7 @@ static void an_outage_splits_nothing_while_nothing_goes_through(void **state)
 	}
 	serve(w);
 	for (int i = 0; i < 500; i++) {
-		if (w->flying_count > 0)
+		while (w->flying_count > 0) /* at once: what is not answered for a second has others beside it */
 			answer_status(w, 503);
 		pass(w, 2000);
 		serve(w);
@@ -216,6 +216,42 @@ static void an_outage_splits_nothing_while_nothing_goes_through(void **state)
 	for (size_t i = 0; i < w->flying_count; i++)
 		largest = w->flying[i]->writes.count > largest ? w->flying[i]->writes.count : largest;
 	assert_int_equal(largest, 100);
+	world_free(w);
+}
+
+static void what_hangs_in_an_outage_has_another_request_beside_it_and_is_not_believed_later(void **state)
+{
+	const struct wb_reply timed_out = { .retry_after_ms = -1, .error = "timed out", .timed_out = true };
+	struct world *w = world_new(false, 3);
+	struct wb_batch *hanging;
+
+	(void)state;
+	for (int i = 0; i < 8; i++)
+		(void)add(w, WB_OP_UPSERT, (const char *[]){ "a", "b", "c", "d", "e", "f", "g", "h" }[i], "{}");
+	serve(w);
+	while (w->flying_count > 0)
+		answer_status(w, 503);
+	pass(w, 2000);
+	serve(w);
+	assert_int_equal(w->flying_count, 1);
+	pass(w, 500);
+	serve(w);
+	assert_int_equal(w->flying_count, 1); /* it is slow, perhaps */
+	pass(w, 500);
+	serve(w);
+	assert_int_equal(w->flying_count, 2);
+	pass(w, 100000);
+	serve(w);
+	serve(w);
+	assert_int_equal(w->flying_count, 3); /* never more than in good times */
+	hanging = landing(w);
+	answer(w, &(struct wb_reply){ .status = 201, .retry_after_ms = -1, .etag = "e" });
+	assert_true(wb_health_ready(w->health));
+	wb_engine_replied(w->engine, hanging, &timed_out);
+	assert_true(wb_health_ready(w->health)); /* one that left later was served */
+	serve(w);
+	assert_int_equal(w->flying_count, 3); /* full speed, as nothing hangs any more */
+	assert_int_equal(w->judged.count, 1);
 	world_free(w);
 }
 
@@ -316,6 +352,7 @@ int main(void)
 		cmocka_unit_test(a_container_that_is_given_up_gets_nothing_more),
 		cmocka_unit_test(a_write_that_makes_requests_fail_is_found_and_others_are_written),
 		cmocka_unit_test(an_outage_splits_nothing_while_nothing_goes_through),
+		cmocka_unit_test(what_hangs_in_an_outage_has_another_request_beside_it_and_is_not_believed_later),
 		cmocka_unit_test(an_outage_keeps_neither_bodies_nor_words_for_each_write),
 		cmocka_unit_test(a_lone_write_is_sent_soon_after_a_long_outage),
 		cmocka_unit_test(the_account_is_looked_up_when_its_region_takes_no_writes),

@@ -65,6 +65,7 @@ struct day {
 	size_t held;
 	int64_t offset;
 
+	uint64_t served[RANGES]; /* requests */
 	uint64_t written, superseded, dead, handed_back;
 	uint64_t requests;
 	int64_t sent_ms[RANGES]; /* last */
@@ -253,6 +254,7 @@ static void reply_to(struct day *d, struct request request)
 	if (request.way == STATUS_429_WAIT)
 		reply.retry_after_ms = 500;
 	d->flying_of[request.range]--;
+	d->served[request.range] += request.way == OK;
 	wb_engine_at(d->engine[engine], d->now_ms, d->now_ms);
 	wb_engine_replied(d->engine[engine], request.batch, &reply);
 	wb_buf_release(&body);
@@ -434,6 +436,36 @@ static bool at_full_speed(const struct day *d)
 	return true;
 }
 
+static bool all_are_served(const struct day *d, const uint64_t before[RANGES])
+{
+	for (int i = 0; i < RANGES; i++) {
+		if (d->served[i] == before[i])
+			return false;
+	}
+	return true;
+}
+
+/* What hangs keeps its place until it times out, but others are tried meanwhile: they find that the service is back. */
+static void check_recovery_from_hanging(struct day *d, int64_t within_ms)
+{
+	uint64_t before[RANGES];
+	int64_t since_ms = d->now_ms;
+
+	memcpy(before, d->served, sizeof before);
+	d->way = OK;
+	while (!all_are_served(d, before)) {
+		assert_true(d->now_ms - since_ms < within_ms);
+		pass(d, 10);
+	}
+	pass(d, TIMEOUT_MS);
+	forget_counts(d);
+	for (int i = 0; i < RANGES; i++)
+		d->most_flying_of[i] = 0;
+	pass(d, 500); /* no late time-out has shut a range again */
+	assert_true(at_full_speed(d));
+	assert_true(wb_health_ready(d->health));
+}
+
 /* All ranges send as much at once as they may. */
 static void check_recovery(struct day *d)
 {
@@ -485,11 +517,31 @@ static void full_speed_is_back_within_two_seconds_whatever_it_was(void **state)
 	for (int i = 0; i < 6; i++) {
 		for (enum way way = REFUSED; way < WAYS; way++) {
 			if (way == TIMES_OUT)
-				continue; /* a request that hangs is waited for */
+				continue; /* what hangs is waited for: see the next test */
 			d.way = way;
 			pass(&d, (int64_t)below(&d, 60000));
 			check_recovery(&d);
 		}
+	}
+	assert_int_equal(d.dead + d.handed_back, 0);
+	teardown(&d);
+}
+
+static void what_hangs_hides_no_recovery(void **state)
+{
+	struct day d;
+
+	(void)state;
+	setup(&d);
+	d.way = OK;
+	pass(&d, SECOND_MS);
+	for (int i = 0; i < 50; i++) {
+		d.way = TIMES_OUT;
+		pass(&d, 2 * TIMEOUT_MS + (int64_t)below(&d, 20000));
+		check_recovery_from_hanging(&d, TIMEOUT_MS / CONCURRENCY + 2 * SECOND_MS);
+		d.way = TIMES_OUT; /* for so short a time that all places may hang at once */
+		pass(&d, (int64_t)below(&d, 2 * TIMEOUT_MS));
+		check_recovery_from_hanging(&d, TIMEOUT_MS + 2 * SECOND_MS);
 	}
 	assert_int_equal(d.dead + d.handed_back, 0);
 	teardown(&d);
@@ -500,6 +552,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_day_of_outage_costs_nothing_but_time),
 		cmocka_unit_test(full_speed_is_back_within_two_seconds_whatever_it_was),
+		cmocka_unit_test(what_hangs_hides_no_recovery),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -222,6 +222,23 @@ static void ranges_that_failed_together_do_not_return_together(void **state)
 	assert_in_range(within_a_tenth, 0, RANGES / 2);
 }
 
+static void what_hangs_in_an_outage_does_not_keep_others_from_trying(void **state)
+{
+	struct wb_throttle t = wb_throttle_make(2);
+
+	(void)state;
+	wb_throttle_sent_at(&t, 1000);
+	wb_throttle_failed(&t, 0, 1000, 0);
+	assert_true(wb_throttle_may_send(&t, 5000));
+	wb_throttle_sent_at(&t, 5000);
+	assert_false(wb_throttle_may_send(&t, 5000 + WB_THROTTLE_HANGS_MS - 1));
+	assert_int_equal(wb_throttle_next_ms(&t, 5100), 5000 + WB_THROTTLE_HANGS_MS);
+	assert_true(wb_throttle_may_send(&t, 5000 + WB_THROTTLE_HANGS_MS));
+	wb_throttle_sent_at(&t, 5000 + WB_THROTTLE_HANGS_MS);
+	assert_false(wb_throttle_may_send(&t, 100000)); /* the limit is the limit */
+	assert_int_equal(wb_throttle_next_ms(&t, 100000), INT64_MAX);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -238,6 +255,7 @@ int main(void)
 		cmocka_unit_test(a_reply_ends_the_outage_and_its_wait_but_not_a_throttling),
 		cmocka_unit_test(a_day_of_outage_is_probed_calmly_and_left_within_two_seconds),
 		cmocka_unit_test(ranges_that_failed_together_do_not_return_together),
+		cmocka_unit_test(what_hangs_in_an_outage_does_not_keep_others_from_trying),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
