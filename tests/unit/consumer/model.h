@@ -57,6 +57,7 @@ struct model_record {
 	bool seen_judged; /* judged in some life */
 	unsigned faults; /* that were injected into it */
 	unsigned ambiguous; /* applied, and the reply lost or a lie */
+	unsigned refused_readings; /* of its item, with 403 */
 };
 
 /* One change of an item. */
@@ -158,6 +159,7 @@ struct model_plan {
 	int64_t retry_max_ms;
 	unsigned faults_max; /* in one record */
 	bool bulk, plain_only;
+	bool no_reading; /* as long as there are faults, readings for writes that nothing can save are refused */
 	int64_t concurrency, linger_ms;
 	size_t gap_max;
 	unsigned revocations, losses, kills, freezes;
@@ -207,7 +209,7 @@ struct model_world {
 
 	struct model_trace trace[512];
 	size_t traced;
-	uint64_t requests, operations, superseded, dead;
+	uint64_t requests, operations, superseded, dead, unknown;
 };
 
 /* model_world.c */

@@ -391,6 +391,18 @@ static int poisoned(const struct model_world *world, const struct model_request 
 	return 0;
 }
 
+/* Whose role lacks the permission to read. What is compared is left out: its outcome would depend on it. */
+static bool may_not_read(struct model_world *world, struct model_record *r)
+{
+	bool lost = r->flaw == MODEL_BAD || r->flaw == MODEL_BAD_REQUEST || r->flaw == MODEL_BIG ||
+		r->flaw == MODEL_CONDEMNED || r->flaw == MODEL_FULL;
+
+	if (!world->plan.no_reading || !lost || !model_faults(world))
+		return false;
+	r->refused_readings++;
+	return true;
+}
+
 /* The request has arrived. Returns how much later the reply leaves. */
 static int64_t arrive(struct model_world *world, struct model_request *request)
 {
@@ -405,6 +417,8 @@ static int64_t arrive(struct model_world *world, struct model_request *request)
 	if (range && range->state != MODEL_RANGE_LIVE) {
 		fail_whole(
 			request, 410, range->state == MODEL_RANGE_GONE ? 1002 : 1007 + (int)model_random(world, 2), -1);
+	} else if (request->read && may_not_read(world, &world->record[request->record[0]])) {
+		fail_whole(request, 403, 0, -1);
 	} else if (request->read) {
 		read_item(world, request);
 	} else if (poisoned(world, request)) {

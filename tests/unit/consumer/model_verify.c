@@ -116,6 +116,10 @@ static void check_dead(struct model_world *world, const struct wb_write *w, int 
 	/* Somebody else may have written it since. */
 	if (world->owner[r->partition] != model_delivery_of(w)->assignment)
 		return;
+	if (r->refused_readings && w->failure->item_etag[0] == '\0') {
+		world->unknown++;
+		return;
+	}
 	if (etag != MODEL_NONE)
 		model_etag_text(etag, text);
 	MODEL_CHECK(world, strcmp(w->failure->item_etag, text) == 0, "dead: record %d says item etag '%s', it was '%s'",

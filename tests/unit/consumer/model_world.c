@@ -131,6 +131,7 @@ static void make_plan(struct model_world *world)
 		p->retry_max_ms = 100000;
 		p->faults_max = 7;
 		p->arrivals_ms = 300000;
+		p->no_reading = model_chance(world, 400);
 	}
 	p->poll_ms = 1 + p->arrivals_ms / (5 + (int64_t)model_random(world, 2) * 395);
 	p->faults_end_ms = MODEL_EPOCH_MS + p->arrivals_ms * (2 + (int64_t)model_random(world, 4)) / 2;

@@ -49,7 +49,7 @@ static void whatever_happens_each_item_is_what_its_log_says(void **state)
 {
 	uint64_t first = number_from_environment("WB_SEED", 1);
 	uint64_t count = getenv("WB_SEED") ? 1 : number_from_environment("WB_SEEDS", SEEDS);
-	uint64_t requests = 0, operations = 0, superseded = 0, dead = 0, repeated = 0;
+	uint64_t requests = 0, operations = 0, superseded = 0, dead = 0, unknown = 0, repeated = 0;
 
 	(void)state;
 	(void)signal(SIGABRT, died); /* where it cannot be set, the seed is not told */
@@ -62,13 +62,15 @@ static void whatever_happens_each_item_is_what_its_log_says(void **state)
 		operations += world.operations;
 		superseded += world.superseded;
 		dead += world.dead;
+		unknown += world.unknown;
 		model_world_release(&world);
 	}
-	print_message(
-		"seeds %llu to %llu: %llu requests, %llu operations, %llu superseded, %llu dead, %llu items repeated\n",
+	print_message("seeds %llu to %llu: %llu requests, %llu operations, %llu superseded, %llu dead (%llu of unknown "
+	              "items), "
+		      "%llu items repeated\n",
 		(unsigned long long)first, (unsigned long long)(first + count - 1), (unsigned long long)requests,
 		(unsigned long long)operations, (unsigned long long)superseded, (unsigned long long)dead,
-		(unsigned long long)repeated);
+		(unsigned long long)unknown, (unsigned long long)repeated);
 }
 
 int main(void)
