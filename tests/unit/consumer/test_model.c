@@ -66,7 +66,7 @@ static void whatever_happens_each_item_is_what_its_log_says(void **state)
 		model_world_release(&world);
 	}
 	print_message("seeds %llu to %llu: %llu requests, %llu operations, %llu superseded, %llu dead (%llu of unknown "
-	              "items), "
+		      "items), "
 		      "%llu items repeated\n",
 		(unsigned long long)first, (unsigned long long)(first + count - 1), (unsigned long long)requests,
 		(unsigned long long)operations, (unsigned long long)superseded, (unsigned long long)dead,
