@@ -12,18 +12,25 @@
 #define FINAL_COMMIT_WAIT_MS 5000
 /* A worker may send once more while it is told to stop. */
 #define END_MARGIN_MS 500
-static bool cooperative(const struct wb_poller *p)
+
+/* librdkafka answers NULL once its group ended, which it may do while a last revocation is still on its way to us. */
+static bool cooperative(struct wb_poller *p)
 {
-	return strcmp(rd_kafka_rebalance_protocol(p->rk), "COOPERATIVE") == 0;
+	const char *protocol = rd_kafka_rebalance_protocol(p->rk);
+
+	if (protocol)
+		p->cooperative = strcmp(protocol, "COOPERATIVE") == 0;
+	return p->cooperative;
 }
 
-/* A fatal or lost state makes these fail; the group then tells in its own way. */
+/* A fatal or lost state makes these fail, and the end of the group does; the group then tells in its own way. */
 static void check(struct wb_poller *p, rd_kafka_error_t *error, const char *what)
 {
 	if (!error)
 		return;
-	wb_log_warn(p->settings.log, "Kafka consumer error", WB_STR("doing", what),
-		WB_STR("text", rd_kafka_error_string(error)));
+	if (!p->closing || rd_kafka_error_code(error) != RD_KAFKA_RESP_ERR__DESTROY)
+		wb_log_warn(p->settings.log, "Kafka consumer error", WB_STR("doing", what),
+			WB_STR("text", rd_kafka_error_string(error)));
 	rd_kafka_error_destroy(error);
 }
 
