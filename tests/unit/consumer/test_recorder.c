@@ -400,18 +400,22 @@ static void mark_letter(void *arg, const struct wb_kafka_record *record)
 	see(r->untracked, WB_DEAD, (uint64_t)facts.origin_offset, (uint64_t)facts.origin_offset);
 }
 
-/* The client is replaced in the middle; what was in flight may come twice, but nothing is missing. */
+/* The client is replaced in the middle; what was in flight may come twice, but nothing is missing.
+ *
+ * UNKNOWN_PRODUCER_ID is not among the deaths: librdkafka sends such a batch again, and takes it as stored when the one
+ * behind it is acknowledged first, as no broker acknowledges a number that does not follow. Its mock does, since it checks
+ * the numbers of transactions alone. */
 static void a_producer_that_dies_loses_nothing(void **state)
 {
 	enum { WRITES = 2000 };
 	static const rd_kafka_resp_err_t deaths[] = { RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER,
-		RD_KAFKA_RESP_ERR_UNKNOWN_PRODUCER_ID, RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH };
+		RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH };
 	struct recording *r = *state;
 
 	recording_start(r);
 	for (uint64_t n = 0; n < WRITES; n += 100) {
 		rd_kafka_mock_push_request_errors(
-			r->mock.cluster, PRODUCE, 2, RD_KAFKA_RESP_ERR_NO_ERROR, deaths[n / 100 % 3]);
+			r->mock.cluster, PRODUCE, 2, RD_KAFKA_RESP_ERR_NO_ERROR, deaths[n / 100 % 2]);
 		submit_many(r, JOB, n, n + 80, WB_WRITTEN);
 		submit_many(r, JOB, n + 80, n + 100, WB_DEAD);
 	}
