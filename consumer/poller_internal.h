@@ -145,6 +145,7 @@ struct wb_poller {
 	bool leaving, closed; /* we asked the group to let us go; it did */
 	int64_t ticked_ms;
 	int64_t gauges_ms;
+	int64_t explained_ms; /* when readyz last told a reason for which partitions may stand still; 0: never */
 	int64_t complained_ms;
 	struct wb_poller_metrics metrics;
 };

@@ -340,11 +340,26 @@ size_t wb_poller_out(const struct wb_poller *p)
 	return out;
 }
 
+/* What the log and readyz tell already, once for all, is not told again for each partition that stands for it. */
+static bool is_explained(const struct wb_poller *p)
+{
+	static const char *const causes[] = { "cosmos", "containers", "kafka", "letters", "results" };
+
+	for (size_t i = 0; i < WB_ARRAY_LEN(causes); i++) {
+		if (!wb_health_ok(p->settings.health, causes[i]))
+			return true;
+	}
+	return false;
+}
+
 void wb_poller_name_stuck(struct wb_poller *p, int64_t now_ms)
 {
+	if (is_explained(p))
+		p->explained_ms = now_ms;
 	for (struct wb_partition *part = p->ours; part; part = part->next) {
 		look_where_it_stands(part, now_ms);
 		if (part->stands_at >= 0 && now_ms - part->stands_since_ms >= STUCK_MS &&
+			(!p->explained_ms || now_ms - p->explained_ms >= STUCK_MS) &&
 			(!part->named_ms || now_ms - part->named_ms >= STUCK_MS))
 			name_first(p, part, "partition stands still behind an unfinished write", now_ms);
 	}

@@ -87,6 +87,19 @@ bool wb_health_ready(struct wb_health *h)
 	return ready;
 }
 
+bool wb_health_ok(struct wb_health *h, const char *name)
+{
+	bool ok = true;
+
+	wb_mutex_lock(&h->lock);
+	for (size_t i = 0; i < h->count; i++) {
+		if (strcmp(h->conditions[i].name, name) == 0)
+			ok = h->conditions[i].ok;
+	}
+	wb_mutex_unlock(&h->lock);
+	return ok;
+}
+
 static void render_condition(const struct condition *c, struct wb_buf *ret)
 {
 	char since[WB_CLOCK_RFC3339_SIZE];

@@ -18,6 +18,8 @@ void wb_health_free(struct wb_health **h);
  * The time of the last change of ok is kept. */
 void wb_health_set(struct wb_health *h, const char *name, bool ok, const char *why);
 bool wb_health_ready(struct wb_health *h);
+/* Whether that condition is ok, or was never set. */
+bool wb_health_ok(struct wb_health *h, const char *name);
 /* Appends {"ready":false,"conditions":[{"name":"cosmos","ok":false,"why":"…","since":"2026-…Z"}]}. */
 void wb_health_render(struct wb_health *h, struct wb_buf *ret);
 

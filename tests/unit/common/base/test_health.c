@@ -38,7 +38,11 @@ static void ready_means_that_all_is_well(void **state)
 	wb_health_set(h, "kafka", false, "not connected yet");
 	wb_health_set(h, "cosmos", true, NULL);
 	assert_false(wb_health_ready(h));
+	assert_false(wb_health_ok(h, "kafka"));
+	assert_true(wb_health_ok(h, "cosmos"));
+	assert_true(wb_health_ok(h, "never heard of"));
 	wb_health_set(h, "kafka", true, NULL);
+	assert_true(wb_health_ok(h, "kafka"));
 	assert_true(wb_health_ready(h));
 	wb_health_free(&h);
 	assert_null(h);
