@@ -261,7 +261,7 @@ static bool is_idle(const struct wb_range_state *rs)
 
 static void range_free(struct wb_engine *e, struct wb_range_state *rs)
 {
-	wb_outage_over(e->settings.outage, &rs->outage, e->now_ms);
+	wb_outage_forget(e->settings.outage, &rs->outage, e->now_ms);
 	rs->range->owner_state[e->settings.worker] = NULL;
 	free(rs);
 }
@@ -352,6 +352,15 @@ static void withdraw_from_range(struct wb_engine *e, struct wb_range_state *rs, 
 	}
 }
 
+/* Nothing is left that could find out whether ranges are back, as when a partition went to another process. */
+static void forget_outages(struct wb_engine *e)
+{
+	for (struct wb_range_state *rs = e->ranges; rs; rs = rs->next) {
+		rs->refused_since_ms = 0;
+		wb_outage_forget(e->settings.outage, &rs->outage, e->now_ms);
+	}
+}
+
 /* First those behind others, so that no head makes one of them ready; then the heads, wherever they wait. */
 void wb_engine_withdraw(struct wb_engine *e, bool all)
 {
@@ -368,6 +377,8 @@ void wb_engine_withdraw(struct wb_engine *e, bool all)
 		give_back(e, write);
 	while ((write = wb_write_of(wb_list_pop(&heads))))
 		wb_engine_hand_back(e, write);
+	if (e->held == 0)
+		forget_outages(e);
 }
 
 void wb_engine_hand_over(struct wb_engine *e)

@@ -27,6 +27,7 @@ struct wb_range_state {
 	bool again_had_its_turn; /* in an outage what failed and what is new try in turn */
 	int64_t last_success_ms; /* an operation was written */
 	int64_t served_sent_ms;  /* when the latest of the requests was sent that found the service there */
+	int64_t refused_since_ms; /* since then every reply refused all that it carried; 0: the last one did not */
 	bool outage;             /* counted in settings.outage */
 };
 

@@ -13,6 +13,8 @@
 #define STUCK_AGAIN_MS 60000
 /* After so many a reading does without the session of the refusal. */
 #define SESSION_RETRIES 5
+/* A range that is refused whatever it sends for so long is told of, though the service answers. */
+#define REFUSED_MS 10000
 /* Longer than a reading's backoff: since writes were judged so lately, the reading was refused. */
 #define JUDGED_LATELY_MS 60000
 
@@ -146,24 +148,73 @@ static struct wb_verdict_write facts_of(const struct wb_write *write)
 	return (struct wb_verdict_write){ .op = write->op, .is_create = wb_write_is_create(write) };
 }
 
-/* What the range's state is told of a request that was no outage's victim; one that failed by itself may have no reply. */
-static void was_served(struct wb_engine *e, const struct wb_batch *b, const struct wb_reply *reply)
+/* What the log and readyz say of a request that failed. */
+static void tell_outage(struct wb_engine *e, struct wb_range_state *rs, const struct wb_reply_status *status,
+	const struct wb_reply *reply)
+{
+	char why[256];
+
+	if (reply->error)
+		(void)snprintf(why, sizeof why, "%s", reply->error); /* cutting is meant */
+	else
+		(void)snprintf(why, sizeof why, "status %d/%d", status->status, status->substatus); /* it fits */
+	wb_outage_note(e->settings.outage, &rs->outage, why, e->now_ms);
+}
+
+/* What a reply says of its range: it serves, it refuses whatever it is sent, or nothing: one write that fails by itself may
+ * be at fault, unless all have failed since. */
+enum says { SERVES, REFUSES, NOTHING };
+
+static enum says says_of(const struct wb_range_state *rs, enum wb_verdict_kind kind, size_t operations)
+{
+	switch (kind) {
+	case WB_VERDICT_THROTTLED:
+	case WB_VERDICT_REFRESH:
+	case WB_VERDICT_TOPOLOGY:
+	case WB_VERDICT_OUTAGE:
+		return REFUSES;
+	case WB_VERDICT_RETRY:
+		return operations > 1 || rs->refused_since_ms ? REFUSES : NOTHING;
+	case WB_VERDICT_DONE:
+	case WB_VERDICT_DEAD:
+	case WB_VERDICT_COMPARE:
+	case WB_VERDICT_SPLIT:
+		break;
+	}
+	return SERVES;
+}
+
+/* What the range's state is told of a request that was no outage's victim; one that failed by itself may have no reply.
+ * A range that refuses everything for long is no better off than in an outage, so people are told. status: the refusal. */
+static void was_answered(struct wb_engine *e, const struct wb_batch *b, const struct wb_reply *reply, enum says says,
+	const struct wb_reply_status *status)
 {
 	struct wb_range_state *rs = b->state;
 
-	wb_outage_over(e->settings.outage, &rs->outage, e->now_ms);
 	if (reply->status && b->sent_ms > rs->served_sent_ms)
 		rs->served_sent_ms = b->sent_ms;
+	if (says == SERVES)
+		rs->refused_since_ms = 0;
+	else if (says == REFUSES && !rs->refused_since_ms)
+		rs->refused_since_ms = e->now_ms;
+	if (rs->refused_since_ms && e->now_ms - rs->refused_since_ms >= REFUSED_MS) {
+		if (says == REFUSES)
+			tell_outage(e, rs, status, reply);
+	} else {
+		wb_outage_over(e->settings.outage, &rs->outage, e->now_ms);
+	}
 }
 
 static void judge_operations(struct wb_engine *e, struct wb_batch *b, const struct wb_reply *reply)
 {
 	struct wb_range_state *rs = b->state;
+	struct wb_reply_status refusal = { 0 };
+	size_t operations = b->writes.count;
 	struct wb_write *write;
+	enum says says = REFUSES;
 	bool throttled = false;
 	int64_t wait_ms = 0;
 
-	was_served(e, b, reply);
 	for (size_t i = 0; (write = wb_write_of(wb_list_pop(&b->writes))); i++) {
 		const struct wb_operation_reply *r = &e->replies[i];
 		struct wb_reply_status status = { r->status, r->substatus, r->retry_after_ms };
@@ -171,14 +222,21 @@ static void judge_operations(struct wb_engine *e, struct wb_batch *b, const stru
 		struct wb_verdict verdict = wb_verdict_operation(&facts, &status);
 
 		write->request_charge += r->request_charge;
-		if (verdict.kind != WB_VERDICT_DONE)
+		if (verdict.kind != WB_VERDICT_DONE) {
 			note(e, write, &status, reply, r->message);
+			refusal = status;
+		}
 		if (verdict.kind == WB_VERDICT_THROTTLED) {
 			throttled = true;
 			wait_ms = verdict.retry_after_ms > wait_ms ? verdict.retry_after_ms : wait_ms;
 		}
+		if (says == REFUSES)
+			says = says_of(rs, verdict.kind, operations);
 		carry_out(e, rs, write, &verdict);
 	}
+	was_answered(e, b, reply, says, &refusal);
+	/* Where nothing is taken, what waits is not to ask one by one. */
+	throttled = throttled || says == REFUSES;
 	wb_throttle_replied(&rs->throttle, throttled, wait_ms, e->now_ms, wb_prng_next(&e->random));
 	if (throttled)
 		wb_engine_detach_ready(e, rs);
@@ -255,18 +313,6 @@ static enum wb_retry_kind retry_kind(enum wb_verdict_kind kind)
 	}
 }
 
-/* What the log and readyz say of a whole request that failed. */
-static void tell_outage(struct wb_engine *e, struct wb_range_state *rs, const struct wb_reply *reply)
-{
-	char why[256];
-
-	if (reply->error)
-		(void)snprintf(why, sizeof why, "%s", reply->error); /* cutting is meant */
-	else
-		(void)snprintf(why, sizeof why, "status %d/%d", reply->status, reply->substatus); /* it fits */
-	wb_outage_note(e->settings.outage, &rs->outage, why, e->now_ms);
-}
-
 /* What hung until it timed out says nothing new of the service when a request that was sent later was served. */
 static bool is_old_news(const struct wb_batch *b, const struct wb_reply *reply)
 {
@@ -277,6 +323,7 @@ static void tell_throttle(
 	struct wb_engine *e, const struct wb_batch *b, const struct wb_reply *reply, const struct wb_verdict *verdict)
 {
 	struct wb_range_state *rs = b->state;
+	struct wb_reply_status status = { reply->status, reply->substatus, reply->retry_after_ms };
 	bool throttled = verdict->kind == WB_VERDICT_THROTTLED || verdict->kind == WB_VERDICT_REFRESH ||
 		verdict->kind == WB_VERDICT_TOPOLOGY;
 	uint64_t random = wb_prng_next(&e->random);
@@ -284,10 +331,10 @@ static void tell_throttle(
 	if (verdict->outage && is_old_news(b, reply)) {
 		wb_throttle_cancelled(&rs->throttle);
 	} else if (verdict->outage) {
-		tell_outage(e, rs, reply);
+		tell_outage(e, rs, &status, reply);
 		wb_throttle_failed(&rs->throttle, verdict->retry_after_ms, e->now_ms, random);
 	} else {
-		was_served(e, b, reply);
+		was_answered(e, b, reply, says_of(rs, verdict->kind, b->writes.count), &status);
 		wb_throttle_replied(&rs->throttle, throttled, verdict->retry_after_ms, e->now_ms, random);
 	}
 	if (wb_throttle_is_held_up(&rs->throttle, e->now_ms))

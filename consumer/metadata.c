@@ -12,7 +12,7 @@
 
 #define CONNECTIONS         2
 #define BACKOFF_BASE_MS     100
-#define BACKOFF_CAP_MS      5000
+#define BACKOFF_CAP_MS      1500 /* as WB_THROTTLE_BACKOFF_CAP_MS: how late a recovery may be noticed */
 #define COMPLAIN_MS         60000
 #define COMPLAIN_ANEW_MS    10000
 #define PROBES_MAX          3

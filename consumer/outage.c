@@ -76,7 +76,7 @@ void wb_outage_note(struct wb_outage *o, bool *counted, const char *why, int64_t
 	wb_mutex_unlock(&o->lock);
 }
 
-void wb_outage_over(struct wb_outage *o, bool *counted, int64_t now_ms)
+static void leave(struct wb_outage *o, bool *counted, int64_t now_ms, bool served)
 {
 	if (!*counted)
 		return;
@@ -85,10 +85,20 @@ void wb_outage_over(struct wb_outage *o, bool *counted, int64_t now_ms)
 	*counted = false;
 	if (--o->ranges == 0) {
 		wb_health_set(o->health, "cosmos", true, "");
-		if (o->said)
+		if (o->said && served)
 			wb_log_info(o->log, "Cosmos DB takes requests again", WB_INT("ms", now_ms - o->since_ms));
 	}
 	wb_mutex_unlock(&o->lock);
+}
+
+void wb_outage_over(struct wb_outage *o, bool *counted, int64_t now_ms)
+{
+	leave(o, counted, now_ms, true);
+}
+
+void wb_outage_forget(struct wb_outage *o, bool *counted, int64_t now_ms)
+{
+	leave(o, counted, now_ms, false);
 }
 
 void wb_outage_answered(struct wb_outage *o, int64_t now_ms)

@@ -23,6 +23,8 @@ void wb_outage_free(struct wb_outage **o);
 void wb_outage_note(struct wb_outage *o, bool *counted, const char *why, int64_t now_ms);
 /* The range was served again. */
 void wb_outage_over(struct wb_outage *o, bool *counted, int64_t now_ms);
+/* Nothing waits for the range any more, so nobody finds out whether it is back. */
+void wb_outage_forget(struct wb_outage *o, bool *counted, int64_t now_ms);
 /* Cosmos DB judged a write, whatever it said of it: so the account as such is not refused. */
 void wb_outage_answered(struct wb_outage *o, int64_t now_ms);
 /* When it did so last; 0: never. */
