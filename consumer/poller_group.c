@@ -43,6 +43,32 @@ static void change_done(struct wb_poller *p)
 	wb_recorder_hurry(p->recorder, p->draining);
 }
 
+/* Which partitions, for people: "orders/0 orders/3 …" as far as they fit. */
+static void name_all(const rd_kafka_topic_partition_list_t *list, char *ret, size_t size)
+{
+	size_t len = 0;
+
+	ret[0] = '\0';
+	for (int i = 0; i < list->cnt; i++) {
+		int more = snprintf(ret + len, size - len, "%s%s/%d", i ? " " : "", list->elems[i].topic,
+			(int)list->elems[i].partition);
+
+		if (more < 0 || len + (size_t)more + sizeof " …" > size) {
+			memcpy(ret + len, " …", sizeof " …"); /* there was room left for it */
+			return;
+		}
+		len += (size_t)more;
+	}
+}
+
+static void log_change(const struct wb_poller *p, const char *event, const rd_kafka_topic_partition_list_t *list)
+{
+	char names[1000];
+
+	name_all(list, names, sizeof names);
+	wb_log_info(p->settings.log, event, WB_INT("count", list->cnt), WB_STR("partitions", names));
+}
+
 /* Records of all partitions come through one queue of ours, so that the group's own queue never holds any. */
 static void forward(struct wb_poller *p, const char *topic, int32_t number)
 {
@@ -70,7 +96,7 @@ static void assign(struct wb_poller *p)
 		wb_log_warn(p->settings.log, "Kafka consumer error", WB_STR("doing", "assigning"));
 	}
 	if (list->cnt > 0)
-		wb_log_info(p->settings.log, "partitions assigned", WB_INT("count", list->cnt));
+		log_change(p, "partitions assigned", list);
 	wb_counter_add(p->metrics.assignments, 1);
 	wb_health_set(p->settings.health, "group", true, "");
 	p->more = true;
@@ -168,7 +194,7 @@ static void unassign(struct wb_poller *p, bool lost)
 	}
 	if (lost)
 		wb_health_set(p->settings.health, "group", false, "the group took the partitions away; joining again");
-	wb_log_info(p->settings.log, "partitions given back", WB_INT("count", list->cnt));
+	log_change(p, "partitions given back", list);
 	wb_counter_add(p->metrics.assignments, 1);
 	change_done(p);
 }

@@ -198,7 +198,7 @@ class Check:
     def check_order(self):
         """No older version after a newer one of an item within one life of a consumer, unless it gave the item's
         partition away in between."""
-        departures = {life.pid: self.departures(life) for life in self.run.lives}
+        departures = {life.pid: list(self.departures(life)) for life in self.run.lives}
         last = {}
         for entry in self.run.journal.entries:
             item = self.items.get(item_name(entry["pk"][0], entry["id"]))
@@ -206,7 +206,8 @@ class Check:
             if not item or pid is None:
                 continue
             before, at_ms = last.get((pid, item.name), (-1, 0))
-            if any(at_ms - 100 <= t <= entry["at_ms"] + 100 for t in departures[pid]):
+            if any(at_ms - 100 <= t <= entry["at_ms"] + 100 and item.log[0].partition in gone
+                   for t, gone in departures[pid]):
                 before = -1
             version = self.version(item, entry, before)
             if version is None:
@@ -234,10 +235,9 @@ class Check:
         return int(found[1])
 
     def departures(self, life):
-        """When it gave partitions away or lost them: milliseconds of the wall clock."""
-        times = []
+        """When it gave partitions away or lost them, and which: milliseconds of the wall clock, their numbers."""
         for line in life.program.log().splitlines():
-            if "partitions given back" in line or "partitions lost" in line:
+            if "partitions given back" in line:
                 stamp = re.search(r"\d{4}-\d\d-\d\dT[\d:.]+Z", line)
-                times.append(datetime.fromisoformat(stamp[0].replace("Z", "+00:00")).timestamp() * 1000)
-        return times
+                at_ms = datetime.fromisoformat(stamp[0].replace("Z", "+00:00")).timestamp() * 1000
+                yield at_ms, {int(number) for number in re.findall(r"/(\d+)", line)}
