@@ -394,7 +394,7 @@ static void make_metrics(struct wb_engine *e)
 	e->metrics.operations = wb_metrics_counter(
 		m, "writebehind_cosmos_operations_total", "Operations sent to Cosmos DB, repeats included.", "");
 	e->metrics.superseded = wb_metrics_counter(m, "writebehind_superseded_total",
-		"Upserts that a newer one of their item replaced before they were sent.", "");
+		"Upserts that a newer one of their item replaced before they were known to be written.", "");
 	e->metrics.items_read = wb_metrics_counter(
 		m, "writebehind_cosmos_items_read_total", "Stored items read because a write was refused.", "");
 	e->metrics.in_flight = wb_metrics_gauge(
