@@ -246,12 +246,15 @@ void wb_engine_take(struct wb_engine *e, struct wb_list *batch)
 	}
 }
 
+/* What failed alone goes behind the others in an outage, in which one request at a time tries: it would be the first again
+ * each time, where its own wait and its range's are the one that the server asked for, and its failure goes on with the
+ * outage. */
 static void end_delays(struct wb_engine *e)
 {
 	struct wb_write *write;
 
 	while ((write = wb_delay_heap_pop_due(&e->delayed, e->now_ms)))
-		wb_engine_ready(e, write, true);
+		wb_engine_ready(e, write, !(write->alone && wb_engine_range(e, write)->throttle.outage));
 }
 
 static bool is_idle(const struct wb_range_state *rs)

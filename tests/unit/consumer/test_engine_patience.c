@@ -42,6 +42,7 @@ struct trial {
 	const struct row *row;
 	enum way way;
 	size_t victims;
+	int64_t retry_after_ms; /* what a whole request's refusal asks for; -1: nothing */
 };
 
 static bool is_victim(const struct trial *t, const struct wb_write *write)
@@ -84,7 +85,7 @@ static void answer_the_oldest(const struct trial *t)
 		answer(t->w,
 			&(struct wb_reply){ .status = t->row->status,
 				.substatus = t->row->substatus,
-				.retry_after_ms = -1,
+				.retry_after_ms = t->retry_after_ms,
 				.activity_id = "a" });
 	else if (!b->point)
 		answer_a_bulk(t);
@@ -107,9 +108,11 @@ static void step(const struct trial *t)
 
 static struct trial begin(const struct row *row, enum way way, size_t victims, struct wb_log *log)
 {
-	struct trial t = {
-		.w = world_new_with_log(way != A_POINT, 4, log), .row = row, .way = way, .victims = victims
-	};
+	struct trial t = { .w = world_new_with_log(way != A_POINT, 4, log),
+		.row = row,
+		.way = way,
+		.victims = victims,
+		.retry_after_ms = -1 };
 	char id[16];
 
 	for (size_t i = 0; i < victims; i++) {
@@ -119,7 +122,8 @@ static struct trial begin(const struct row *row, enum way way, size_t victims, s
 	return t;
 }
 
-/* While others of its range are written, or are not there, until the write has its end or it is plain that it has none. */
+/* While others of its range are written, or are not there, until the write has its end or it is plain that it has none.
+ * *ret_waited_ms: its wait that had counted when its last step began. */
 static void live(const struct trial *t, bool with_others, int64_t *ret_waited_ms)
 {
 	struct wb_write *victim = t->w->writes[0];
@@ -147,7 +151,7 @@ static void check_end(const struct trial *t, enum wb_reason end, int64_t waited_
 
 	if (strcmp(why, want) != 0)
 		fail_msg("%d/%d %s: %s, want %s", t->row->status, t->row->substatus, ways[t->way], why, want);
-	if (dead && (waited_ms > RETRY_MAX_MS || waited_ms + STEP_MS <= RETRY_MAX_MS))
+	if (dead && (waited_ms > RETRY_MAX_MS || waited_ms + 2 * STEP_MS <= RETRY_MAX_MS))
 		fail_msg("%d/%d %s: dead after %lld ms", t->row->status, t->row->substatus, ways[t->way],
 			(long long)waited_ms);
 	if (dead)
@@ -172,6 +176,25 @@ static void a_write_that_alone_keeps_failing_ends_with_its_reason_or_never(void 
 
 			live(&t, true, &waited_ms);
 			check_end(&t, rows[i].ends[way], waited_ms);
+			world_free(t.w);
+		}
+	}
+}
+
+/* Then its own wait and its range's end at the same moment, and it must not be the first again and again. */
+static void a_write_whose_refusal_asks_for_a_wait_does_not_keep_the_others_from_being_written(void **state)
+{
+	static const struct row row = { 503, 0, ALWAYS(SERVER_ERROR) };
+
+	(void)state;
+	for (int way = A_POINT; way < WAYS; way++) {
+		for (int64_t retry_after_ms = 1000; retry_after_ms < 10000; retry_after_ms += 500) {
+			struct trial t = begin(&row, (enum way)way, 1, NULL);
+			int64_t waited_ms;
+
+			t.retry_after_ms = retry_after_ms;
+			live(&t, true, &waited_ms);
+			check_end(&t, WB_REASON_SERVER_ERROR, waited_ms);
 			world_free(t.w);
 		}
 	}
@@ -253,6 +276,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_write_that_alone_keeps_failing_ends_with_its_reason_or_never),
+		cmocka_unit_test(a_write_whose_refusal_asks_for_a_wait_does_not_keep_the_others_from_being_written),
 		cmocka_unit_test(a_write_that_fails_while_no_other_is_written_never_ends),
 		cmocka_unit_test(writes_that_fail_by_themselves_are_named_once_a_minute),
 	};
