@@ -246,12 +246,15 @@ void wb_engine_take(struct wb_engine *e, struct wb_list *batch)
 	}
 }
 
+/* What failed alone goes behind the others in an outage, in which one request at a time tries: it would be the first again
+ * each time, where its own wait and its range's are the one that the server asked for, and its failure goes on with the
+ * outage. */
 static void end_delays(struct wb_engine *e)
 {
 	struct wb_write *write;
 
 	while ((write = wb_delay_heap_pop_due(&e->delayed, e->now_ms)))
-		wb_engine_ready(e, write, true);
+		wb_engine_ready(e, write, !(write->alone && wb_engine_range(e, write)->throttle.outage));
 }
 
 static bool is_idle(const struct wb_range_state *rs)
@@ -405,7 +408,7 @@ static void make_metrics(struct wb_engine *e)
 	e->metrics.operations = wb_metrics_counter(
 		m, "writebehind_cosmos_operations_total", "Operations sent to Cosmos DB, repeats included.", "");
 	e->metrics.superseded = wb_metrics_counter(m, "writebehind_superseded_total",
-		"Upserts that a newer one of their item replaced before they were sent.", "");
+		"Upserts that a newer one of their item replaced before they were known to be written.", "");
 	e->metrics.items_read = wb_metrics_counter(
 		m, "writebehind_cosmos_items_read_total", "Stored items read because a write was refused.", "");
 	e->metrics.in_flight = wb_metrics_gauge(

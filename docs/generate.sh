@@ -1,5 +1,5 @@
 #!/bin/sh
-# Writes docs/CONFIGURATION.md from the option tables of the built programs.
+# Writes docs/CONFIGURATION.md from the option tables of the built programs, and exit codes from what their --help ends with.
 #
 #   sh docs/generate.sh OUT FILE           OUT is the build folder that holds bin/
 #   sh docs/generate.sh --check OUT FILE   says how FILE differs; exit 1 if it does
@@ -87,6 +87,11 @@ INTRODUCTION
 for program in $programs; do
     echo >>"$page"
     "$out/bin/$program" --markdown >>"$page"
+    codes=$("$out/bin/$program" --help |
+        sed -n '/^Exit codes:$/,$ s/^  \([0-9][0-9]*\)  \(.*\)$/| \1 | \2 |/p')
+    if [ -n "$codes" ]; then
+        printf '\n### Exit codes\n\n| code | meaning |\n|---|---|\n%s\n' "$codes" >>"$page"
+    fi
 done
 
 if $check; then

@@ -12,8 +12,9 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-#define WRITES_MAX   400
+#define WRITES_MAX   1000
 #define REQUESTS_MAX 256
+#define RETRY_MAX_MS 900000
 
 struct world {
 	struct wb_engine *engine;
@@ -99,12 +100,13 @@ static inline struct wb_range *range_new(const char *id, bool bulk)
 	return r;
 }
 
-static inline struct world *world_new(bool bulk, int64_t concurrency)
+/* Takes the log. */
+static inline struct world *world_new_with_log(bool bulk, int64_t concurrency, struct wb_log *log)
 {
 	struct world *w = calloc(1, sizeof *w);
 	struct wb_engine_settings settings = { .range_concurrency = concurrency,
 		.point_concurrency = concurrency,
-		.operation_retry_max_ms = 900000,
+		.operation_retry_max_ms = RETRY_MAX_MS,
 		.body_max_bytes = 1 << 24,
 		.seed = 42,
 		.calls = &calls,
@@ -113,7 +115,7 @@ static inline struct world *world_new(bool bulk, int64_t concurrency)
 	assert_non_null(w);
 	w->metrics = wb_metrics_new();
 	w->health = wb_health_new();
-	w->log = wb_log_new("test", 2, WB_LOG_ERROR, WB_LOG_LOGFMT);
+	w->log = log;
 	w->outage = wb_outage_new(w->health, w->metrics, w->log);
 	settings.metrics = w->metrics;
 	settings.outage = w->outage;
@@ -126,6 +128,11 @@ static inline struct world *world_new(bool bulk, int64_t concurrency)
 	w->now_ms = 1000;
 	wb_engine_at(w->engine, w->now_ms, w->now_ms);
 	return w;
+}
+
+static inline struct world *world_new(bool bulk, int64_t concurrency)
+{
+	return world_new_with_log(bulk, concurrency, wb_log_new("test", 2, WB_LOG_ERROR, WB_LOG_LOGFMT));
 }
 
 static inline void world_free(struct world *w)

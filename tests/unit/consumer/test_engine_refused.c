@@ -20,6 +20,37 @@ static void a_refused_create_is_compared_with_what_is_stored(void **state)
 	world_free(w);
 }
 
+/* What it wanted may have come about between the reply and the reading. */
+static void a_replace_that_misses_its_item_is_compared_with_what_is_stored(void **state)
+{
+	for (int bulk = 0; bulk < 2; bulk++) {
+		struct world *w = world_new(bulk, 1);
+		struct wb_write *same = add(w, WB_OP_REPLACE, "a", "{\"id\":\"a\",\"v\":1}");
+		struct wb_write *other = add(w, WB_OP_REPLACE, "b", "{\"id\":\"b\",\"v\":1}");
+		struct wb_write *absent = add(w, WB_OP_REPLACE, "c", "{\"id\":\"c\",\"v\":1}");
+
+		serve(w);
+		if (bulk)
+			answer_bulk(w, (int[]){ 404, 404, 404 }, 3);
+		while (w->flying_count > 0) {
+			const struct wb_write *next = only_in_flight(w);
+
+			if (next->step == WB_STEP_SEND || next == absent)
+				answer_status(w, 404);
+			else
+				answer_item(w, "e", next == same ? "{\"v\":1.0,\"id\":\"a\"" : "{\"v\":2,\"id\":\"b\"");
+		}
+		is(same, WB_WRITTEN, WB_REASON_NONE);
+		is(other, WB_DEAD, WB_REASON_NOT_FOUND);
+		assert_string_equal(other->failure->item_etag, "e");
+		assert_int_equal(other->failure->status, 404);
+		is(absent, WB_DEAD, WB_REASON_NOT_FOUND);
+		assert_string_equal(absent->failure->item_etag, "absent");
+		world_free(w);
+	}
+	(void)state;
+}
+
 static void what_is_not_the_services_word_on_an_item_is_not_believed(void **state)
 {
 	static const struct wb_reply strange[] = {
@@ -283,6 +314,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_refused_create_is_compared_with_what_is_stored),
+		cmocka_unit_test(a_replace_that_misses_its_item_is_compared_with_what_is_stored),
 		cmocka_unit_test(what_is_not_the_services_word_on_an_item_is_not_believed),
 		cmocka_unit_test(a_reading_that_shows_no_item_is_repeated),
 		cmocka_unit_test(an_item_that_cannot_be_read_is_unknown),
