@@ -290,12 +290,39 @@ static void go_on(struct wb_poller *p, struct wb_partition *part)
 	update_retention(p);
 }
 
+/* Says what the partition lacks: a range that fell out of retention, or all from its position on, where the log now begins
+ * before that. */
+static void tell_lost(struct wb_poller *p, const struct wb_partition *part, int64_t next)
+{
+	const struct wb_assignment *a = &part->assignment;
+	bool goes_on = p->settings.options->on_lost_range == WB_LOST_RANGE_CONTINUE;
+	char why[300];
+
+	if (part->low > next) {
+		(void)snprintf(why, sizeof why, "%s/%d: records from offset %lld to %lld are lost", a->topic,
+			(int)a->partition, (long long)next, (long long)(part->low - 1)); /* cut */
+		wb_log_error(p->settings.log,
+			goes_on ? "records fell out of retention before they were read; the partition goes on behind "
+				  "them"
+				: "records fell out of retention before they were read; the partition stands still",
+			WB_STR("topic", a->topic), WB_INT("partition", a->partition), WB_INT("first_lost_offset", next),
+			WB_INT("last_lost_offset", part->low - 1));
+		wb_counter_add(part->topic->metrics[a->partition].lost, (double)(part->low - next));
+	} else {
+		(void)snprintf(why, sizeof why,
+			"%s/%d: offset %lld, to be read next, is not in the log, which begins at %lld", a->topic,
+			(int)a->partition, (long long)next, (long long)part->low); /* cut */
+		wb_log_error(p->settings.log,
+			goes_on ? "the topic was made anew or its log cut; the partition is read from its begin on"
+				: "the topic was made anew or its log cut; the partition stands still",
+			WB_STR("topic", a->topic), WB_INT("partition", a->partition), WB_INT("next_offset", next),
+			WB_INT("log_begins_at", part->low));
+	}
+	wb_health_set(p->settings.health, "retention", false, why);
+}
+
 void wb_poller_take_low(struct wb_poller *p, struct wb_partition *part, int64_t low_offset)
 {
-	bool goes_on = p->settings.options->on_lost_range == WB_LOST_RANGE_CONTINUE;
-	int64_t next = next_offset(part);
-	char why[200];
-
 	if (!part->lost || part->revoked)
 		return;
 	if (low_offset < 0) {
@@ -303,16 +330,7 @@ void wb_poller_take_low(struct wb_poller *p, struct wb_partition *part, int64_t 
 		return;
 	}
 	part->low = low_offset;
-	(void)snprintf(why, sizeof why, "%s/%d: records from offset %lld to %lld are lost", part->assignment.topic,
-		(int)part->assignment.partition, (long long)next, (long long)(low_offset - 1)); /* cut */
-	wb_health_set(p->settings.health, "retention", false, why);
-	wb_log_error(p->settings.log,
-		goes_on ? "records fell out of retention before they were read; the partition goes on behind them"
-			: "records fell out of retention before they were read; the partition stands still",
-		WB_STR("topic", part->assignment.topic), WB_INT("partition", part->assignment.partition),
-		WB_INT("first_lost_offset", next), WB_INT("last_lost_offset", low_offset - 1));
-	if (low_offset > next)
-		wb_counter_add(part->topic->metrics[part->assignment.partition].lost, (double)(low_offset - next));
+	tell_lost(p, part, next_offset(part));
 	go_on(p, part);
 }
 

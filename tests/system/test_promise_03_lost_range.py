@@ -69,6 +69,29 @@ def test_promise_3_a_stopped_partition_is_told_by_the_one_that_has_it(topics, co
     assert topics.broker.committed(topics.group, topics.writes)[0] == position
 
 
+@pytest.mark.parametrize("setting", ["stop", "continue"])
+def test_promise_3_a_position_behind_the_end_of_the_log_is_told_as_such(topics, cosmos, start, setting):
+    """As after an election that cut the log: the position is not in it any more."""
+    from confluent_kafka import Consumer, TopicPartition
+    documents = make_documents(400, "a")
+    topics.broker.publish(topics.writes, records(documents))
+    end = topics.broker.end_offsets(topics.writes)[0][1]
+    group = Consumer({"bootstrap.servers": topics.broker.bootstrap, "group.id": topics.group})
+    group.commit(offsets=[TopicPartition(topics.writes, 0, end + 100)], asynchronous=False)
+    group.close()
+    consumer = start("consumer", [topics.env, cosmos.env], {"consumer.on.lost.range": setting}, wait=False)
+    consumer.wait_log("the topic was made anew or its log cut")
+    assert f"partition=0 next_offset={end + 100} log_begins_at=0" in consumer.log()
+    assert "fell out of retention" not in consumer.log()
+    if setting == "continue":
+        wait_committed(topics)
+        consumer.wait_ready()
+        cosmos.assert_holds(documents)
+    else:
+        assert conditions(consumer)[0] == 503
+        assert f"offset {end + 100}, to be read next, is not in the log" in conditions(consumer)[1]["retention"]["why"]
+
+
 def transaction(producer, topic, documents, commit):
     producer.begin_transaction()
     for key, value in records(documents):
