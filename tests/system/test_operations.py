@@ -6,6 +6,7 @@ import uuid
 from typing import NamedTuple
 
 import pytest
+import requests
 
 from harness.cosmos import Target, own_members, same
 from harness.paths import NODE_DIR, node
@@ -105,6 +106,7 @@ class Case(NamedTuple):
 B, N = {"n": 1, "list": [1]}, {"n": 2, "list": []}
 CREATE, REPLACE, DELETE, PATCH = ({"wb-op": op} for op in ("create", "replace", "delete", "patch"))
 MATCH, WRONG, ABSENT = {"wb-if-match": "{etag}"}, {"wb-if-match": OTHER_ETAG}, {"wb-if-none-match": "*"}
+STAR, NONE_MATCH = {"wb-if-match": "*"}, {"wb-if-none-match": "{etag}"}
 REPLAY = {"wb-replay-of": "origin/0/1"}
 
 CASES = [
@@ -118,10 +120,16 @@ CASES = [
     Case("replace absent", None, REPLACE, N, "not-found", None),
     Case("replace if-match right", B, REPLACE | MATCH, N, "written", N),
     Case("replace if-match wrong", B, REPLACE | WRONG, N, "precondition-failed", "before"),
+    Case("replace if-match star", B, REPLACE | STAR, N, "written", N),
+    Case("replace if-match star absent", None, REPLACE | STAR, N, "not-found", None),
     Case("replace if-match wrong, but done", N, REPLACE | WRONG, N, "written", N),
     Case("upsert if-match right", B, MATCH, N, "written", N),
     Case("upsert if-match wrong", B, WRONG, N, "precondition-failed", "before"),
     Case("upsert if-match absent", None, WRONG, N, "written", N),
+    Case("upsert if-none-match its etag", B, NONE_MATCH, N, "precondition-failed", "before"),
+    Case("upsert if-none-match its etag, but done", N, NONE_MATCH, N, "written", N),
+    Case("upsert if-none-match another etag", B, {"wb-if-none-match": OTHER_ETAG}, N, "written", N),
+    Case("upsert if-none-match an etag, absent", None, {"wb-if-none-match": OTHER_ETAG}, N, "written", N),
     Case("upsert if-none-match star new", None, ABSENT, N, "written", N),
     Case("upsert if-none-match star existing", B, ABSENT, N, "precondition-failed", "before"),
     Case("upsert if-none-match star, but done", N, ABSENT, N, "written", N),
@@ -129,6 +137,7 @@ CASES = [
     Case("delete absent", None, DELETE, None, "written", None),
     Case("delete if-match right", B, DELETE | MATCH, b"ignored", "written", None),
     Case("delete if-match wrong", B, DELETE | WRONG, None, "precondition-failed", "before"),
+    Case("delete if-match absent", None, DELETE | WRONG, None, "written", None),
     Case("replay if-match wrong", B, REPLACE | WRONG | REPLAY, N, "superseded", "before"),
     Case("replay of the absent", B, ABSENT | REPLAY, N, "superseded", "before"),
     Case("replay of the absent, but done", N, ABSENT | REPLAY, N, "written", N),
@@ -229,6 +238,48 @@ def test_one_items_operations_take_effect_in_their_order(way, place, work, start
 SANDBOX_WAYS = ["sandbox-bulk", "sandbox-point"]
 
 
+# Patches of {"n": 1} by 1: members beside the operations, headers, how often one counts whose reply is lost once, what
+# becomes of it. docs/GUARANTEES.md tells this of patches: at least once, unless their own condition ends with them.
+LOST = {
+    "plain": ({}, {}, 2, "written"),
+    "condition that it ends": ({"condition": "from c where c.n = 1"}, {}, 1, "precondition-failed"),
+    "condition that it keeps": ({"condition": "from c where c.n > 0"}, {}, 2, "written"),
+    "if-match": ({}, MATCH, 1, "precondition-failed"),
+}
+
+
+def assert_a_lost_patch(place, work, way, action, name, times, outcome):
+    """One patch after the other, as those in one request would be lost together."""
+    more, headers, _, _ = LOST[name]
+    id = f"{name} {action}"
+    before = place.proxy.create_item({"id": id, "pk": PK, "n": 1})
+    rule = {"match": {"op": "patch", "id": id, "bulk": way == "sandbox-bulk"}, "action": action, "count": 1}
+    faults = f"{place.account.endpoint}/_sandbox/faults"
+    requests.delete(faults, timeout=10).raise_for_status()
+    requests.post(faults, json=rule, timeout=10).raise_for_status()
+    named = PATCH | {"wb-id": id, "wb-partition-key": json.dumps([PK])}
+    patch = {"operations": [{"op": "incr", "path": "/n", "value": 1}]} | more
+    match = {header: value.replace("{etag}", before["_etag"]) for header, value in headers.items()}
+    seq = work.publish([(id, patch, named | match)])
+    work.wait()
+    assert [entry["fired"] for entry in requests.get(faults, timeout=10).json()] == [1], f"{id}: nothing was lost"
+    assert work.became(seq) == outcome, id
+    after = place.proxy.read_item(id, PK)
+    assert after["n"] == 1 + times, id
+    if outcome != "written":
+        assert work.letters[seq]["wb-item-etag"] == after["_etag"] != before["_etag"]
+        assert work.letters[seq]["wb-error-status"] == "412"
+
+
+@pytest.mark.parametrize("way", SANDBOX_WAYS, indirect=True)
+def test_promise_10_a_patch_whose_reply_is_lost_counts_as_is_said(way, place, work, start):
+    start("consumer", [work.topics.env, place.env])
+    for name, (_, _, times, outcome) in LOST.items():
+        assert_a_lost_patch(place, work, way, "reset-after", name, times, outcome)
+        # What was lost before it was applied counts once, whatever its condition.
+        assert_a_lost_patch(place, work, way, "reset-before", name, 1, "written")
+
+
 def container(target, name, **definition):
     database = target.account.client.get_database_client(target.database)
     database.create_container(name, **definition)
@@ -325,6 +376,39 @@ def test_without_partition_key(way, place, work, start):
 
 
 @pytest.mark.parametrize("way", SANDBOX_WAYS, indirect=True)
+def test_a_hierarchical_key_without_some_of_its_paths(way, place, work, start):
+    """Items that differ in nothing but which of the paths they have: each is one of its own."""
+    from azure.cosmos import PartitionKey
+    container(place, "two", partition_key=PartitionKey(["/t", "/u/v"], kind="MultiHash"))
+    start("consumer", [work.topics.env, place.env, {"COSMOS_CONTAINERS": "two"}])
+    keys = {"both": {"t": "x", "u": {"v": 1}}, "no second": {"t": "x"}, "null second": {"t": "x", "u": {"v": None}},
+            "no leaf": {"t": "y", "u": {"w": 1}}, "no first": {"u": {"v": 1}}, "neither": {}}
+    key_of = {"both": ["x", 1], "no second": ["x", {}], "null second": ["x", None], "no leaf": ["y", {}],
+              "no first": [{}, 1], "neither": [{}, {}]}
+    here, expected = {"wb-container": "two"}, []
+    for name, members in keys.items():
+        key = {"wb-partition-key": json.dumps(key_of[name])}
+        expected += [("kept", name, members | {"is": name, "n": 2}), ("patched", name, members | {"is": name, "n": 3}),
+                     ("gone", name, None)]
+        work.publish([
+            (f"kept {name}", {"id": "kept", "is": name} | members, here | CREATE),
+            (f"kept {name}", {"id": "kept", "is": name, "n": 2} | members, here | key | REPLACE),
+            (f"patched {name}", {"id": "patched", "is": name, "n": 1} | members, here | key),
+            (f"patched {name}", [{"op": "incr", "path": "/n", "value": 2}], here | key | PATCH | {"wb-id": "patched"}),
+            (f"gone {name}", {"id": "gone", "is": name} | members, here),
+            (f"gone {name}", None, here | key | DELETE | {"wb-id": "gone"})])
+    work.wait()
+    # A newer upsert may supersede none of these: all are of kinds that are sent.
+    assert set(work.outcomes.values()) == {"written"}, work.letters
+    target = Target(place.account, place.database, "two")
+    kept = [{"id": id} | document for id, _, document in expected if document]
+    by_text = sorted(kept, key=lambda d: (d["id"], d["is"]))
+    assert same(sorted(map(own_members, target.all()), key=lambda d: (d["id"], d["is"])), by_text)
+    found = read_js(target, [{"container": "two", "id": id, "partitionKey": key_of[name]} for id, name, _ in expected])
+    assert found == [{"id": id} | document if document else None for id, _, document in expected]
+
+
+@pytest.mark.parametrize("way", SANDBOX_WAYS, indirect=True)
 def test_documents_that_live_for_a_time(way, place, work, start):
     from azure.cosmos import PartitionKey
     container(place, "short", partition_key=PartitionKey("/pk"), default_ttl=-1)
@@ -371,7 +455,6 @@ def test_tombstones(way, place, work, start, policy):
 @pytest.mark.parametrize("way", SANDBOX_WAYS, indirect=True)
 def test_a_unique_key_that_an_earlier_write_frees(way, make_sandbox, place, work, start):
     """The earlier write is held up by the service, so the later one meets its conflict first, and waits for it."""
-    import requests
     from azure.cosmos import PartitionKey
     target = container(place, "unique", partition_key=PartitionKey("/pk"),
                        unique_key_policy={"uniqueKeys": [{"paths": ["/mail"]}]})

@@ -10,6 +10,7 @@ import pytest
 import requests
 
 from harness.cosmos import Target
+from harness.fault_proxy import FaultProxy
 from harness.process import wait_until
 
 ITEMS = 300
@@ -86,14 +87,34 @@ def assert_in_order(sandbox):
         assert seen == sorted(seen), (name, seen)
 
 
+BOTH_WAYS = pytest.mark.parametrize("bulk", [True, False], ids=["bulk", "point"])
+
+
 @pytest.fixture
 def begin(kafka, topics, make_sandbox, start):
-    """begin(sandbox settings, consumer settings) → sandbox with its journal on, consumer, load."""
-    def run(sandbox_settings=None, consumer_env=None):
+    """begin(sandbox settings, consumer settings) → sandbox with its journal on, consumer, load. Without `bulk` every write
+    is a request of its own."""
+    def run(sandbox_settings=None, consumer_env=None, bulk=True, watch=None):
         sandbox = make_sandbox({"cosmos.ranges": 4} | (sandbox_settings or {}))
         sandbox.post("/_sandbox/journal", json={"enabled": True}).raise_for_status()
-        consumer = start("consumer", [topics.env, sandbox.target.env, consumer_env or {}])
-        return sandbox, consumer, Load(kafka, topics.writes)
+        sandbox.post("/_sandbox/bulk", json={"enabled": bulk}).raise_for_status()
+        more = watch(sandbox) if watch else {}
+        consumer = start("consumer", [topics.env, sandbox.target.env, more, consumer_env or {}])
+        return sandbox, consumer, Load(kafka, topics.writes, 0.05 if bulk else 0.2)
+    return run
+
+
+@pytest.fixture
+def begin_watched(begin, request):
+    """begin_watched(bulk) → likewise, and the proxy between consumer and sandbox, whose `answers` tell what the consumer met."""
+    def run(bulk):
+        proxies = []
+
+        def watch(sandbox):
+            proxies.append(FaultProxy(int(sandbox.info["cosmos"].rsplit(":", 1)[1])))
+            request.addfinalizer(proxies[0].close)
+            return {"COSMOS_ENDPOINT": f"http://127.0.0.1:{proxies[0].port}"}
+        return *begin(bulk=bulk, watch=watch), proxies[0]
     return run
 
 
@@ -143,8 +164,8 @@ def test_promise_5_a_storm_of_410_is_one_reading_at_a_time(kafka, topics, begin)
     assert_nothing_died(kafka, topics)
 
 
-def test_promise_5_a_container_made_anew_with_its_key_goes_on(kafka, topics, begin):
-    sandbox, consumer, load = begin()
+def test_promise_5_a_container_made_anew_with_its_key_goes_on(kafka, topics, begin_watched):
+    sandbox, consumer, load, proxy = begin_watched(True)
     with load:
         for _ in range(3):
             written = outcomes(consumer, "written")
@@ -155,10 +176,12 @@ def test_promise_5_a_container_made_anew_with_its_key_goes_on(kafka, topics, beg
     sandbox.target.assert_holds(load.last)
     assert_in_order(sandbox)
     assert_nothing_died(kafka, topics)
+    assert proxy.answers[410, 1000] > 0, "a range of the container before was never named"
 
 
-def test_promise_5_a_container_made_anew_with_another_key_goes_on(kafka, topics, begin):
-    sandbox, consumer, load = begin()
+@BOTH_WAYS
+def test_promise_5_a_container_made_anew_with_another_key_goes_on(kafka, topics, begin_watched, bulk):
+    sandbox, consumer, load, proxy = begin_watched(bulk)
     keys = ["/other", "/pk"]
     with load:
         for path in keys:
@@ -177,14 +200,18 @@ def test_promise_5_a_container_made_anew_with_another_key_goes_on(kafka, topics,
     assert_in_order(sandbox)
     assert_nothing_died(kafka, topics)
     assert outcomes(consumer, "dead") == 0
+    # A single write names no range, so what is wrong with it is its key.
+    met = (410, 1000) if bulk else (400, 1001)
+    assert proxy.answers[met] > 0, f"{met} was never met: {proxy.answers}"
 
 
 def conditions(consumer):
     return {c["name"]: c for c in consumer.get("/readyz").json()["conditions"]}
 
 
-def test_promise_5_a_missing_container_is_waited_for(kafka, topics, begin):
-    sandbox, consumer, load = begin()
+@BOTH_WAYS
+def test_promise_5_a_missing_container_is_waited_for(kafka, topics, begin_watched, bulk):
+    sandbox, consumer, load, proxy = begin_watched(bulk)
     with load:
         wait_until(lambda: outcomes(consumer, "written") > ITEMS, 30, "the load to run")
         act(sandbox, "recreate", missing_ms=4000)
@@ -203,6 +230,7 @@ def test_promise_5_a_missing_container_is_waited_for(kafka, topics, begin):
     assert_nothing_died(kafka, topics)
     told = [line for line in consumer.log().splitlines() if "container does not exist" in line]
     assert len(told) == 1, told
+    assert proxy.answers[404, 1003] > 0, f"404/1003 was never met: {proxy.answers}"
 
 
 def test_promise_5_writes_to_a_missing_container_die_where_that_is_wanted(kafka, topics, begin):
@@ -224,9 +252,9 @@ def test_promise_5_writes_to_a_missing_container_die_where_that_is_wanted(kafka,
     assert len(kafka.read_topic(topics.dead_letters)) == ITEMS
 
 
-@pytest.mark.parametrize("substatus", [3, 1008])
-def test_promise_5_a_fail_over_there_and_back_is_followed(kafka, topics, begin, substatus):
-    sandbox, consumer, load = begin({"cosmos.regions": 2})
+@pytest.mark.parametrize("substatus, bulk", [(3, True), (1008, True), (3, False)], ids=["3", "1008", "3-point"])
+def test_promise_5_a_fail_over_there_and_back_is_followed(kafka, topics, begin, substatus, bulk):
+    sandbox, consumer, load = begin({"cosmos.regions": 2}, bulk=bulk)
     with load:
         for to in (1, 0):
             written = outcomes(consumer, "written")

@@ -10,19 +10,40 @@ from harness.process import wait_until
 
 
 @pytest.fixture
-def mapped(topics, cosmos_server):
+def way(request):
+    """How the server is written to: by bulk, unless BOTH_WAYS says otherwise."""
+    return getattr(request, "param", "bulk")
+
+
+BOTH_WAYS = pytest.mark.parametrize("way", ["bulk", "point"], indirect=True)
+
+
+@pytest.fixture
+def mapped(topics, way, request):
     """Two more topics for two more containers: (default target, {topic: target}, topic.map)."""
-    base = cosmos_server.create_container()
+    if way == "bulk":
+        server = request.getfixturevalue("cosmos_server")
+    else:
+        server = request.getfixturevalue("private_cosmos_server")
+        server.refuse_bulk()
+    base = server.create_container()
     targets, entries = {}, []
     for name in ("orders", "users"):
         topic = topics.broker.create_topic(f"{topics.group}.{name}", 3, max_message_bytes=1_000_000)
-        cosmos_server.create_container(base.database, name)
-        targets[topic] = Target(cosmos_server, base.database, name)
+        server.create_container(base.database, name)
+        targets[topic] = Target(server, base.database, name)
         entries.append(f"{topic}:{name}")
     return base, targets, ",".join(entries)
 
 
-def test_each_topic_is_written_to_its_container(topics, mapped, start):
+def assert_went(consumer, way):
+    """The writes really went this way: many in a request, or each as its own."""
+    operations, requests_sent = (consumer.metric(f"writebehind_cosmos_batch_operations_{part}") for part in ("sum", "count"))
+    assert operations > requests_sent > 0 if way == "bulk" else operations == requests_sent > 0
+
+
+@BOTH_WAYS
+def test_each_topic_is_written_to_its_container(topics, way, mapped, start):
     base, targets, topic_map = mapped
     consumer = start("consumer", [topics.env, base.env], {"topic.map": topic_map})
     wait_until(lambda: consumer.metric("writebehind_assigned_partitions") == 8 + 3 + 3, 20, "all partitions")
@@ -40,6 +61,7 @@ def test_each_topic_is_written_to_its_container(topics, mapped, start):
     for topic in (topics.writes, *targets):
         assert any(labels.get("topic") == topic for name, labels, value in consumer.metrics()
                    if name == "writebehind_lag_records")
+    assert_went(consumer, way)
     # A restart reads none of them again.
     before = consumer.metric("writebehind_records_total")
     assert before == 900
@@ -49,6 +71,7 @@ def test_each_topic_is_written_to_its_container(topics, mapped, start):
     assert consumer.metric("writebehind_records_total") == 1
 
 
+@BOTH_WAYS
 def test_a_record_may_name_its_own_topics_container_only_unless_the_list_allows_more(topics, mapped, start):
     base, targets, topic_map = mapped
     orders, users = targets

@@ -2,16 +2,20 @@
 
 import asyncio
 import random
+import re
 import socket
 import ssl
 import struct
 import subprocess
 import threading
+from collections import Counter
 from dataclasses import dataclass, replace
 
 from harness.paths import need_tool
 
 PIECE = 1 << 16
+HEAD = re.compile(rb"HTTP/1\.1 (\d{3}) [^\r]*\r\n((?:[^\r\n]+\r\n)*)\r\n")
+SUBSTATUS = re.compile(rb"^x-ms-substatus: *(\d+)", re.IGNORECASE | re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,11 @@ class FaultProxy:
     """proxy = FaultProxy(port); proxy.set(latency_s=0.1, reset_after=0.05); ... proxy.set(); proxy.close()
 
     Troubles hold for connections that are open, too. refuse() closes the door: connections are refused, the open ones are
-    reset; accept() opens it again at the same port. With `certificate` (see make_certificate) it ends TLS."""
+    reset; accept() opens it again at the same port. With `certificate` (see make_certificate) it ends TLS.
+
+    What it did is counted: `connections`; `delayed` pieces; `resets_before`, `resets_after`, `swallowed` and `cuts`, each the
+    end of a connection; pieces that went out `sliced`, and those that had to wait for their turn, `throttled`. `answers`
+    counts the answers that came to it by (status, substatus), as a witness of what the client was told."""
 
     def __init__(self, target_port, seed=0, certificate=None):
         self._target_port, self._random = target_port, random.Random(seed)
@@ -41,13 +49,19 @@ class FaultProxy:
             self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             self._context.load_cert_chain(*certificate)
         self.troubles = Troubles()
-        self.connections = self.resets = self.swallowed = self.cuts = 0
+        self.connections = self.delayed = self.sliced = self.throttled = 0
+        self.resets_before = self.resets_after = self.swallowed = self.cuts = 0
+        self.answers = Counter()
         self.port = 0
         self._server, self._open = None, set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
         self.accept()
+
+    @property
+    def resets(self):
+        return self.resets_before + self.resets_after
 
     def set(self, **troubles):
         self.troubles = replace(Troubles(), **troubles)
@@ -113,14 +127,18 @@ class FaultProxy:
     async def _pass(self, source, sink, state, is_request):
         while data := await source.read(PIECE):
             t = self.troubles
+            if not is_request:
+                self._note_answers(data)
             if state["swallow"] or self._happens(t.black_hole):
                 self.swallowed += not state["swallow"]
                 state["swallow"] = True
                 continue
             if self._happens(t.reset_before if is_request else t.reset_after):
-                self.resets += 1
+                self.resets_before += is_request
+                self.resets_after += not is_request
                 raise ConnectionAbortedError
             if t.latency_s or t.jitter_s:
+                self.delayed += 1
                 await asyncio.sleep(t.latency_s + t.jitter_s * self._random.random())
             if not is_request and self._happens(t.cut):
                 sink.write(data[:len(data) // 2])
@@ -131,6 +149,8 @@ class FaultProxy:
 
     async def _write(self, sink, data, t):
         size = t.slice_bytes or (max(1, int(t.bytes_per_s / 20)) if t.bytes_per_s else len(data))
+        self.sliced += t.slice_bytes > 0 and len(data) > size
+        self.throttled += t.bytes_per_s > 0
         for at in range(0, len(data), size):
             piece = data[at:at + size]
             sink.write(piece)
@@ -138,6 +158,12 @@ class FaultProxy:
             pause_s = t.slice_delay_s + (len(piece) / t.bytes_per_s if t.bytes_per_s else 0)
             if pause_s:
                 await asyncio.sleep(pause_s)
+
+    def _note_answers(self, data):
+        """A head that comes in pieces is not counted; servers here send it whole."""
+        for status, fields in HEAD.findall(data):
+            substatus = SUBSTATUS.search(fields)
+            self.answers[int(status), int(substatus[1]) if substatus else 0] += 1
 
     def _happens(self, chance):
         return chance > 0 and self._random.random() < chance

@@ -166,6 +166,9 @@ class Sandbox:
     def post(self, path, **kwargs):
         return requests.post(self.info["cosmos"] + path, timeout=10, **kwargs)
 
+    def delete(self, path, **kwargs):
+        return requests.delete(self.info["cosmos"] + path, timeout=10, **kwargs)
+
     def stop(self):
         """SIGTERM; fails unless it ends with 0."""
         code = self.process.stop()
