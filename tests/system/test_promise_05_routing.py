@@ -100,13 +100,15 @@ def begin(kafka, topics, make_sandbox, start):
         sandbox.post("/_sandbox/bulk", json={"enabled": bulk}).raise_for_status()
         more = watch(sandbox) if watch else {}
         consumer = start("consumer", [topics.env, sandbox.target.env, more, consumer_env or {}])
+        assert f"bulk={'true' if bulk else 'false'}" in consumer.log()
         return sandbox, consumer, Load(kafka, topics.writes, 0.05 if bulk else 0.2)
     return run
 
 
 @pytest.fixture
 def begin_watched(begin, request):
-    """begin_watched(bulk) → likewise, and the proxy between consumer and sandbox, whose `answers` tell what the consumer met."""
+    """begin_watched(bulk) → likewise, and the proxy between consumer and sandbox, whose `answers` tell what the consumer
+    met."""
     def run(bulk):
         proxies = []
 

@@ -1,6 +1,6 @@
-"""Promise 5: answers that make no sense are nobody's poison. Each kind of strange answer has a container of its own, so that
-one consumer meets all of them at once: while they last nothing is taken for written and nothing dies, and when they are
-gone every write takes effect, in the order of its item."""
+"""Promise 5: answers that make no sense are nobody's poison. Each kind of strange answer has a container of its own, so
+that one consumer meets all of them at once: while they last nothing is taken for written and nothing dies, and when they
+are gone every write takes effect, in the order of its item."""
 
 import json
 import select

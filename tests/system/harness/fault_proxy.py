@@ -38,9 +38,9 @@ class FaultProxy:
     Troubles hold for connections that are open, too. refuse() closes the door: connections are refused, the open ones are
     reset; accept() opens it again at the same port. With `certificate` (see make_certificate) it ends TLS.
 
-    What it did is counted: `connections`; `delayed` pieces; `resets_before`, `resets_after`, `swallowed` and `cuts`, each the
-    end of a connection; pieces that went out `sliced`, and those that had to wait for their turn, `throttled`. `answers`
-    counts the answers that came to it by (status, substatus), as a witness of what the client was told."""
+    What it did is counted: `connections`; pieces `delayed`, `sliced`, and `throttled` so that they went out in several
+    turns; connections that ended by `resets_before`, `resets_after` and `cuts`, or were `swallowed`. `answers` counts the
+    answers that came from the server by (status, substatus)."""
 
     def __init__(self, target_port, seed=0, certificate=None):
         self._target_port, self._random = target_port, random.Random(seed)
@@ -150,7 +150,7 @@ class FaultProxy:
     async def _write(self, sink, data, t):
         size = t.slice_bytes or (max(1, int(t.bytes_per_s / 20)) if t.bytes_per_s else len(data))
         self.sliced += t.slice_bytes > 0 and len(data) > size
-        self.throttled += t.bytes_per_s > 0
+        self.throttled += t.bytes_per_s > 0 and len(data) > size
         for at in range(0, len(data), size):
             piece = data[at:at + size]
             sink.write(piece)
