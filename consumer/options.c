@@ -14,6 +14,8 @@
 /* Our default of kafka.session.timeout.ms (common/kafka/client.c). */
 #define SESSION_TIMEOUT_DEFAULT_MS 10000
 #define REQUEST_TIMEOUT_MAX_MS     30000
+#define POLL_INTERVAL_DEFAULT_MS   300000 /* librdkafka's */
+#define ANSWER_MARGIN_MS           6000   /* END_MARGIN_MS and FINAL_COMMIT_WAIT_MS of poller_group.c, and a little */
 
 static const struct wb_option group_rows[] = {
 	{ .key = "kafka.group.id",
@@ -310,17 +312,44 @@ static enum wb_err read_containers(struct wb_cosmos_options *c, struct wb_error 
 }
 
 /* A request must have its end before the group may give the partition to somebody else. */
-static enum wb_err check_timeouts(struct wb_consumer_options *o, struct wb_error *e)
+/* A time that librdkafka is given through kafka.*; *ret stays as it is when there is none. */
+static enum wb_err read_kafka_ms(
+	const struct wb_consumer_options *o, const char *name, int64_t max, int64_t *ret, struct wb_error *e)
 {
-	int64_t session_ms = SESSION_TIMEOUT_DEFAULT_MS;
-
 	for (size_t i = 0; i < o->kafka.properties.count; i++) {
 		const struct wb_option_pair *pair = &o->kafka.properties.pairs[i];
 
-		if (strcmp(pair->key, "session.timeout.ms") == 0 &&
-			wb_strict_int64(wb_slice_cstr(pair->value), 1, 3600000, &session_ms, NULL) != WB_OK)
-			return wb_error_set(e, WB_EINVAL, "kafka.session.timeout.ms: expected 1 to 3600000");
+		if (strcmp(pair->key, name) == 0 &&
+			wb_strict_int64(wb_slice_cstr(pair->value), 1, max, ret, NULL) != WB_OK)
+			return wb_error_set(e, WB_EINVAL, "kafka.%s: expected 1 to %lld", name, (long long)max);
 	}
+	return WB_OK;
+}
+
+/* A revocation is answered when the drain's deadline is over, the requests under way have their end and the positions are
+ * committed; a member that takes longer is put out of the group, in the middle of it. */
+static enum wb_err check_poll_interval(const struct wb_consumer_options *o, struct wb_error *e)
+{
+	int64_t interval_ms = POLL_INTERVAL_DEFAULT_MS;
+	int64_t request_ms = o->cosmos.request_timeout_ms;
+	int64_t needed_ms = (o->drain_timeout_ms > request_ms ? o->drain_timeout_ms : request_ms) + ANSWER_MARGIN_MS;
+	enum wb_err err = read_kafka_ms(o, "max.poll.interval.ms", 86400000, &interval_ms, e);
+
+	if (err != WB_OK || interval_ms >= needed_ms)
+		return err;
+	return wb_error_set(e, WB_EINVAL,
+		"kafka.max.poll.interval.ms (%lld) must be at least %lld: consumer.drain.timeout.ms or "
+		"cosmos.request.timeout.ms, whichever is longer, and %d",
+		(long long)interval_ms, (long long)needed_ms, ANSWER_MARGIN_MS);
+}
+
+static enum wb_err check_timeouts(struct wb_consumer_options *o, struct wb_error *e)
+{
+	int64_t session_ms = SESSION_TIMEOUT_DEFAULT_MS;
+	enum wb_err err = read_kafka_ms(o, "session.timeout.ms", 3600000, &session_ms, e);
+
+	if (err != WB_OK)
+		return err;
 	if (o->cosmos.request_timeout_ms == 0) {
 		o->cosmos.request_timeout_ms = session_ms * 4 / 5 < REQUEST_TIMEOUT_MAX_MS ? session_ms * 4 / 5
 											   : REQUEST_TIMEOUT_MAX_MS;
@@ -330,7 +359,7 @@ static enum wb_err check_timeouts(struct wb_consumer_options *o, struct wb_error
 			"cosmos.request.timeout.ms (%lld) must be below kafka.session.timeout.ms (%lld)",
 			(long long)o->cosmos.request_timeout_ms, (long long)session_ms);
 	o->session_timeout_ms = session_ms;
-	return WB_OK;
+	return check_poll_interval(o, e);
 }
 
 static enum wb_err read_topics(struct wb_consumer_options *o, struct wb_error *e)

@@ -471,6 +471,7 @@ static bool free_client(struct wb_poller *p)
 	wb_asker_free(&p->asker);
 	if (p->change_list)
 		rd_kafka_topic_partition_list_destroy(p->change_list);
+	wb_poller_forget_owed(p);
 	if (p->group_queue)
 		rd_kafka_queue_destroy(p->group_queue);
 	if (p->data_queue)

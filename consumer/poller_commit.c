@@ -46,8 +46,7 @@ static rd_kafka_resp_err_t on_response(rd_kafka_t *rk, int fd, const char *broke
 	(void)correlation;
 	(void)size;
 	(void)rtt;
-	(void)err;
-	if (key == SYNC_GROUP)
+	if (key == SYNC_GROUP || (key == JOIN_GROUP && err))
 		atomic_store(&p->joining, false);
 	return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
@@ -112,18 +111,30 @@ static bool is_no_member(rd_kafka_resp_err_t err)
 		err == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID;
 }
 
-/* The group took our positions or not: with that, whether we are still a member. */
+static void shut_gate(struct wb_poller *p, const char *why)
+{
+	if (wb_gate_is_open(&p->gate))
+		wb_log_warn(p->settings.log, why);
+	wb_gate_shut(&p->gate);
+}
+
+/* The group took our positions or not: with that, whether we are still a member. A coordinator says that a rebalance is in
+ * progress to members only. */
 static void judge_membership(struct wb_poller *p, rd_kafka_resp_err_t err)
 {
 	int64_t now_ms = wb_clock_mono_ms();
 	bool was_open = wb_gate_is_open(&p->gate);
 
-	if (!err)
+	if (!err || err == RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS)
+		p->member_ms = p->commit_sent_ms;
+	if (!err) {
 		wb_gate_prove(&p->gate, p->commit_ticket);
-	else if (is_no_member(err))
+	} else if (is_no_member(err)) {
+		shut_gate(p, "the group does not know this member; nothing is sent until it does");
 		p->prove_at_ms = now_ms + p->settings.options->session_timeout_ms; /* unless the group speaks first */
-	else
+	} else {
 		p->prove_at_ms = now_ms + PROVE_AGAIN_MS;
+	}
 	if (!was_open && wb_gate_is_open(&p->gate)) {
 		p->gate_said = false;
 		wb_log_info(p->settings.log, "the group confirms the membership: sending goes on");
@@ -167,6 +178,7 @@ static bool commit(struct wb_poller *p, rd_kafka_topic_partition_list_t *list)
 	if (!list)
 		return false;
 	p->commit_ticket = wb_gate_ticket(&p->gate);
+	p->commit_sent_ms = wb_clock_mono_ms();
 	err = rd_kafka_commit_queue(p->rk, list, p->commit_queue, on_commit, p);
 	if (err) {
 		on_commit(p->rk, err, list, p);
@@ -184,21 +196,57 @@ void wb_poller_take_commits(struct wb_poller *p)
 	(void)rd_kafka_queue_poll_callback(p->commit_queue, 0);
 }
 
-/* While the gate is shut, any commit that the group takes opens it, so all positions are committed as they are. As long as
- * there is no position, nothing was read, so there is nothing to send either. */
+static bool is_idle(const struct wb_poller *p)
+{
+	for (const struct wb_partition *part = p->ours; part; part = part->next) {
+		if (part->out > 0)
+			return false;
+	}
+	return true;
+}
+
+/* librdkafka notices that the session is over only while its group is steady, and does not tell of a refused heartbeat
+ * while a rebalance goes on: a member that others have replaced would go on writing for as long as it drains. So
+ * membership is good for half a session after the group's last word, and for a whole one while it joins, when nothing
+ * can be committed and the group waits for its members. */
+static bool is_overdue(const struct wb_poller *p, int64_t now_ms)
+{
+	int64_t limit_ms = atomic_load(&p->joining) ? p->settings.options->session_timeout_ms
+						    : wb_poller_away_max_ms(p);
+
+	return now_ms - p->member_ms > limit_ms;
+}
+
+/* Shut or open, any commit that the group takes proves the membership, so all positions are committed as they are. As long
+ * as there is no position, nothing was read, so there is nothing to send either. */
+static void prove(struct wb_poller *p, int64_t now_ms)
+{
+	if (now_ms >= p->prove_at_ms && commit(p, positions(p, NULL, WHICH_ALL)))
+		p->committed_ms = now_ms;
+}
+
+static void watch_membership(struct wb_poller *p, int64_t now_ms)
+{
+	if (is_idle(p))
+		p->member_ms = now_ms; /* there is nothing that could be sent wrongly */
+	else if (wb_gate_is_open(&p->gate) && is_overdue(p, now_ms))
+		shut_gate(p, "the group does not confirm the membership; nothing is sent until it does");
+	if (wb_gate_is_open(&p->gate))
+		return;
+	if (!p->gate_said)
+		wb_counter_add(p->metrics.absences, 1);
+	p->gate_said = true;
+}
+
 void wb_poller_commit_due(struct wb_poller *p, int64_t now_ms)
 {
 	bool late = now_ms - p->committed_ms >= COMMIT_INTERVAL_MS;
-	bool prove = !wb_gate_is_open(&p->gate);
 
+	watch_membership(p, now_ms);
 	if (p->commit_in_flight || p->change == WB_CHANGE_COMMIT || atomic_load(&p->joining))
 		return;
-	if (prove) {
-		if (!p->gate_said)
-			wb_counter_add(p->metrics.absences, 1);
-		p->gate_said = true;
-		if (now_ms >= p->prove_at_ms && commit(p, positions(p, NULL, WHICH_ALL)))
-			p->committed_ms = now_ms;
+	if (!wb_gate_is_open(&p->gate) || now_ms - p->member_ms >= wb_poller_away_max_ms(p) / 2) {
+		prove(p, now_ms);
 		return;
 	}
 	if (now_ms - p->committed_ms < COMMIT_IDLE_MS)

@@ -235,6 +235,66 @@ void wb_poller_forward_due(struct wb_poller *p, int64_t now_ms)
 	p->more = true;
 }
 
+static bool names(const rd_kafka_topic_partition_list_t *list, const rd_kafka_topic_partition_t *at)
+{
+	return rd_kafka_topic_partition_list_find(
+		(rd_kafka_topic_partition_list_t *)list, at->topic, at->partition); /* it only looks */
+}
+
+/* An assignment that we have not answered yet is overtaken: a change of a topic's metadata makes librdkafka join again at
+ * any time, and then it tells of what changed since only. So what was told is owed: it is assigned with the next
+ * assignment, or when nothing else is asked for. An eager group tells everything anew. */
+static void owe_unanswered(struct wb_poller *p)
+{
+	for (int i = 0; i < p->change_list->cnt && cooperative(p); i++) {
+		const rd_kafka_topic_partition_t *at = &p->change_list->elems[i];
+
+		if (!p->owed)
+			p->owed = rd_kafka_topic_partition_list_new(8);
+		rd_kafka_topic_partition_list_add(p->owed, at->topic, at->partition);
+	}
+	change_done(p);
+}
+
+/* What is revoked before it was assigned is assigned first, since librdkafka gives up nothing else. */
+static void assign_owed(struct wb_poller *p, const rd_kafka_topic_partition_list_t *revoked)
+{
+	for (int i = 0; p->owed && i < revoked->cnt; i++) {
+		const rd_kafka_topic_partition_t *at = &revoked->elems[i];
+		rd_kafka_topic_partition_list_t *one;
+
+		if (!rd_kafka_topic_partition_list_del(p->owed, at->topic, at->partition))
+			continue;
+		one = rd_kafka_topic_partition_list_new(1);
+		rd_kafka_topic_partition_list_add(one, at->topic, at->partition)->offset = RD_KAFKA_OFFSET_INVALID;
+		check(p, rd_kafka_incremental_assign(p->rk, one), "assigning");
+		rd_kafka_topic_partition_list_destroy(one);
+	}
+}
+
+static void begin_assign(struct wb_poller *p, const rd_kafka_topic_partition_list_t *list)
+{
+	p->change_list = list ? rd_kafka_topic_partition_list_copy(list) : rd_kafka_topic_partition_list_new(8);
+	for (int i = 0; p->owed && i < p->owed->cnt; i++) {
+		const rd_kafka_topic_partition_t *at = &p->owed->elems[i];
+
+		if (!names(p->change_list, at))
+			rd_kafka_topic_partition_list_add(p->change_list, at->topic, at->partition);
+	}
+	wb_poller_forget_owed(p);
+	p->change = WB_CHANGE_ASSIGN;
+	p->change_ticket++;
+	p->change_ask_ms = 0;
+	serve_assign(p, wb_clock_mono_ms());
+}
+
+void wb_poller_forget_owed(struct wb_poller *p)
+{
+	if (p->owed)
+		rd_kafka_topic_partition_list_destroy(p->owed);
+	p->owed = NULL;
+}
+
 static void begin_revoke(struct wb_poller *p, rd_kafka_topic_partition_list_t *list)
 {
 	bool lost = rd_kafka_assignment_lost(p->rk);
@@ -265,20 +325,20 @@ void wb_poller_on_rebalance(
 {
 	struct wb_poller *p = opaque;
 
+	(void)rk;
 	p->prove_at_ms = 0; /* the group spoke: see poller_commit.c */
-	/* The group waits for our answer to one change before it tells of the next, unless it lost patience with us. */
+	/* The group waits for our answer to one change before it tells of the next, unless it lost patience with us, or
+	 * librdkafka joined anew: it does not claim what is being given back then, so others may have it already. */
 	if (p->change == WB_CHANGE_ASSIGN)
-		change_done(p);
+		owe_unanswered(p);
 	else if (p->change != WB_CHANGE_NONE)
-		unassign(p, rd_kafka_assignment_lost(rk));
+		unassign(p, true);
 	if (err == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
 		p->assigned = true;
-		p->change_list = rd_kafka_topic_partition_list_copy(partitions);
-		p->change = WB_CHANGE_ASSIGN;
-		p->change_ticket++;
-		p->change_ask_ms = 0;
-		serve_assign(p, wb_clock_mono_ms());
+		p->member_ms = wb_clock_mono_ms(); /* told to members only */
+		begin_assign(p, partitions);
 	} else {
+		assign_owed(p, partitions);
 		begin_revoke(p, partitions);
 	}
 }
@@ -318,8 +378,11 @@ static void serve_drain(struct wb_poller *p, int64_t now_ms)
 
 void wb_poller_serve_change(struct wb_poller *p, int64_t now_ms)
 {
-	if (p->change == WB_CHANGE_NONE)
+	if (p->change == WB_CHANGE_NONE) {
+		if (p->owed && !atomic_load(&p->joining) && !p->closing)
+			begin_assign(p, NULL);
 		return;
+	}
 	if (p->change == WB_CHANGE_ASSIGN) {
 		serve_assign(p, now_ms);
 		return;

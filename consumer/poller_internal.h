@@ -122,6 +122,7 @@ struct wb_poller {
 
 	enum wb_change change;
 	rd_kafka_topic_partition_list_t *change_list;
+	rd_kafka_topic_partition_list_t *owed; /* told to be ours and not assigned yet; NULL: none */
 	int64_t change_deadline_ms;
 	uint64_t change_ticket; /* of the question where an assignment begins */
 	int64_t change_ask_ms; /* when it is to be asked; INT64_MAX: it was */
@@ -135,6 +136,8 @@ struct wb_poller {
 	int64_t committed_ms;
 	struct wb_gate gate;
 	uint64_t commit_ticket; /* what the commit in flight proves */
+	int64_t commit_sent_ms; /* when that was sent */
+	int64_t member_ms; /* until then the group was known to count us in, or there was nothing to send */
 	int64_t prove_at_ms; /* the next try to open the gate */
 	int64_t turned_boot_ms; /* begin of the last turn, suspended time counted */
 	bool gate_said;
@@ -197,6 +200,7 @@ void wb_poller_on_rebalance(
 	rd_kafka_t *rk, rd_kafka_resp_err_t err, rd_kafka_topic_partition_list_t *partitions, void *opaque);
 /* Takes a pending assignment or revocation further. */
 void wb_poller_serve_change(struct wb_poller *p, int64_t now_ms);
+void wb_poller_forget_owed(struct wb_poller *p);
 /* Where the partitions of an assignment begin: the answer. */
 void wb_poller_take_committed(
 	struct wb_poller *p, const rd_kafka_topic_partition_list_t *list, rd_kafka_resp_err_t err, uint64_t ticket);

@@ -111,6 +111,25 @@ static void requests_end_before_the_session_does(void **state)
 	check_bad(too_long, "kafka.session.timeout.ms");
 }
 
+static void a_revocation_ends_before_the_group_loses_patience(void **state)
+{
+	const char *common[] = { "COSMOS_ENDPOINT=http://h", "COSMOS_KEY=" KEY, "COSMOS_DATABASE=d",
+		"COSMOS_CONTAINER=c" };
+	const char *enough[] = { common[0], common[1], common[2], common[3], "KAFKA_MAX_POLL_INTERVAL_MS=26000", NULL };
+	const char *too_short[] = { common[0], common[1], common[2], common[3], "KAFKA_MAX_POLL_INTERVAL_MS=25999",
+		NULL };
+	const char *long_requests[] = { common[0], common[1], common[2], common[3], "KAFKA_MAX_POLL_INTERVAL_MS=26000",
+		"KAFKA_SESSION_TIMEOUT_MS=26000", "COSMOS_REQUEST_TIMEOUT_MS=25000", NULL };
+	struct wb_consumer_options o;
+	struct wb_error e = { "" };
+
+	(void)state;
+	assert_int_equal(parse(&o, enough, &e), WB_OK);
+	wb_consumer_options_release(&o);
+	check_bad(too_short, "kafka.max.poll.interval.ms (25999) must be at least 26000");
+	check_bad(long_requests, "must be at least 31000");
+}
+
 static void more_topics_have_containers_of_their_own(void **state)
 {
 	const char *env[] = { "COSMOS_ENDPOINT=http://h", "COSMOS_KEY=" KEY, "COSMOS_DATABASE=d", "COSMOS_CONTAINER=c",
@@ -184,6 +203,7 @@ int main(void)
 		cmocka_unit_test(connection_string_stands_for_endpoint_and_key),
 		cmocka_unit_test(a_list_of_containers_is_split),
 		cmocka_unit_test(requests_end_before_the_session_does),
+		cmocka_unit_test(a_revocation_ends_before_the_group_loses_patience),
 		cmocka_unit_test(more_topics_have_containers_of_their_own),
 		cmocka_unit_test(a_topic_has_one_use),
 		cmocka_unit_test(bad_values_are_named),
