@@ -32,6 +32,14 @@ static void count_status(struct wb_engine *e, int status)
 	wb_counter_add(*counter, 1);
 }
 
+static struct wb_reply_status status_of(const struct wb_reply *reply)
+{
+	return (struct wb_reply_status){ .status = reply->status,
+		.substatus = reply->substatus,
+		.retry_after_ms = reply->retry_after_ms,
+		.foreign = !reply->activity_id[0] };
+}
+
 /* A reading's failures are not noted: the letter tells what the write died of. */
 static void note(const struct wb_engine *e, struct wb_write *write, const struct wb_reply_status *status,
 	const struct wb_reply *reply, struct wb_slice message)
@@ -217,7 +225,7 @@ static void judge_operations(struct wb_engine *e, struct wb_batch *b, const stru
 
 	for (size_t i = 0; (write = wb_write_of(wb_list_pop(&b->writes))); i++) {
 		const struct wb_operation_reply *r = &e->replies[i];
-		struct wb_reply_status status = { r->status, r->substatus, r->retry_after_ms };
+		struct wb_reply_status status = { r->status, r->substatus, r->retry_after_ms, false };
 		struct wb_verdict_write facts = facts_of(write);
 		struct wb_verdict verdict = wb_verdict_operation(&facts, &status);
 
@@ -323,7 +331,7 @@ static void tell_throttle(
 	struct wb_engine *e, const struct wb_batch *b, const struct wb_reply *reply, const struct wb_verdict *verdict)
 {
 	struct wb_range_state *rs = b->state;
-	struct wb_reply_status status = { reply->status, reply->substatus, reply->retry_after_ms };
+	struct wb_reply_status status = status_of(reply);
 	bool throttled = verdict->kind == WB_VERDICT_THROTTLED || verdict->kind == WB_VERDICT_REFRESH ||
 		verdict->kind == WB_VERDICT_TOPOLOGY;
 	uint64_t random = wb_prng_next(&e->random);
@@ -352,7 +360,7 @@ static bool concerns_one(const struct wb_batch *b, enum wb_verdict_kind kind)
 static void note_request(
 	struct wb_engine *e, struct wb_batch *b, const struct wb_reply *reply, const struct wb_verdict *verdict)
 {
-	struct wb_reply_status status = { reply->status, reply->substatus, reply->retry_after_ms };
+	struct wb_reply_status status = status_of(reply);
 
 	if (verdict->kind == WB_VERDICT_DONE)
 		return;
@@ -430,7 +438,7 @@ static bool is_its_own_fault(const struct wb_batch *b, const struct wb_verdict *
 
 static void judge_failed(struct wb_engine *e, struct wb_batch *b, const struct wb_reply *reply)
 {
-	struct wb_reply_status status = { reply->status, reply->substatus, reply->retry_after_ms };
+	struct wb_reply_status status = status_of(reply);
 	struct wb_verdict_write first = facts_of(wb_write_of(b->writes.head));
 	struct wb_verdict verdict;
 
@@ -444,12 +452,11 @@ static void judge_failed(struct wb_engine *e, struct wb_batch *b, const struct w
 static struct wb_verdict verdict_of_reading(
 	const struct wb_batch *b, const struct wb_reply *reply, char *etag, size_t size)
 {
-	struct wb_reply_status status = { reply->status, reply->substatus, reply->retry_after_ms };
+	struct wb_reply_status status = status_of(reply);
 	struct wb_verdict_write first = facts_of(wb_write_of(b->writes.head));
 	struct wb_verdict verdict = wb_verdict_read(&status, failures_of(b, &status));
 
-	if ((verdict.kind == WB_VERDICT_DONE && !wb_compare_is_item(reply->body, etag, size)) ||
-		(reply->status == 404 && !reply->activity_id[0]))
+	if (verdict.kind == WB_VERDICT_DONE && !wb_compare_is_item(reply->body, etag, size))
 		verdict = wb_verdict_request(&first, &status, 1, failures_of(b, &status));
 	return verdict;
 }
@@ -519,14 +526,11 @@ static void judge_reading(struct wb_engine *e, struct wb_batch *b, const struct 
 		wb_engine_item_unknown(e, write);
 }
 
-/* Whether a point write's reply is Cosmos DB's word on the item, and not that of something in between: what was written
- * has an etag, a deletion says 204, and all replies have an activity id. */
-static bool speaks_of_the_item(const struct wb_write *write, const struct wb_reply *reply)
+/* Whether a point write's reply looks like Cosmos DB's: what was written has an etag, a deletion says 204. */
+static bool is_plausible(const struct wb_write *write, const struct wb_reply *reply)
 {
 	char etag[sizeof reply->etag];
 
-	if (reply->status == 404)
-		return reply->activity_id[0];
 	if (reply->status < 200 || reply->status >= 300)
 		return true;
 	if (write->op == WB_OP_DELETE)
@@ -537,10 +541,10 @@ static bool speaks_of_the_item(const struct wb_write *write, const struct wb_rep
 static struct wb_verdict verdict_of_point(const struct wb_batch *b, const struct wb_reply *reply)
 {
 	const struct wb_write *write = wb_write_of(b->writes.head);
-	struct wb_reply_status status = { reply->status, reply->substatus, reply->retry_after_ms };
+	struct wb_reply_status status = status_of(reply);
 	struct wb_verdict_write facts = facts_of(write);
 
-	if (speaks_of_the_item(write, reply))
+	if (is_plausible(write, reply))
 		return wb_verdict_point(&facts, &status, failures_of(b, &status));
 	return wb_verdict_request(&facts, &status, 1, failures_of(b, &status));
 }
@@ -548,7 +552,7 @@ static struct wb_verdict verdict_of_point(const struct wb_batch *b, const struct
 static void judge_point(struct wb_engine *e, struct wb_batch *b, const struct wb_reply *reply)
 {
 	struct wb_write *write = wb_write_of(b->writes.head);
-	struct wb_reply_status status = { reply->status, reply->substatus, reply->retry_after_ms };
+	struct wb_reply_status status = status_of(reply);
 	struct wb_verdict verdict;
 
 	write->request_charge += reply->request_charge;
