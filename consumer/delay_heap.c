@@ -71,6 +71,15 @@ int64_t wb_delay_heap_next_ms(const struct wb_delay_heap *h)
 	return h->count ? h->slot[0]->not_before_ms : INT64_MAX;
 }
 
+bool wb_delay_heap_any(const struct wb_delay_heap *h, bool (*pick)(void *arg, const struct wb_write *w), void *arg)
+{
+	for (size_t i = 0; i < h->count; i++) {
+		if (pick(arg, h->slot[i]))
+			return true;
+	}
+	return false;
+}
+
 void wb_delay_heap_withdraw(
 	struct wb_delay_heap *h, bool (*pick)(void *arg, const struct wb_write *w), void *arg, struct wb_list *ret)
 {

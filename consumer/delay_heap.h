@@ -19,6 +19,8 @@ void wb_delay_heap_push(struct wb_delay_heap *h, struct wb_write *w);
 struct wb_write *wb_delay_heap_pop_due(struct wb_delay_heap *h, int64_t now_ms);
 /* INT64_MAX when it is empty. */
 int64_t wb_delay_heap_next_ms(const struct wb_delay_heap *h);
+/* Whether pick says true for any of its writes. */
+bool wb_delay_heap_any(const struct wb_delay_heap *h, bool (*pick)(void *arg, const struct wb_write *w), void *arg);
 /* Takes out all writes for which pick says true, to the end of ret. */
 void wb_delay_heap_withdraw(
 	struct wb_delay_heap *h, bool (*pick)(void *arg, const struct wb_write *w), void *arg, struct wb_list *ret);

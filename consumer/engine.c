@@ -8,6 +8,9 @@
 
 /* Even with nothing due, it wants to look that often; it costs nothing. */
 #define IDLE_MS 1000
+/* How often it is looked which outages nobody waits for, and what is in flight for long. */
+#define IDLE_LOOK_MS   1000
+#define FLYING_LOOK_MS 50
 /* Batches at rest whose memory is kept. */
 #define POOL_MAX 64
 
@@ -186,6 +189,7 @@ struct wb_batch *wb_engine_batch(struct wb_engine *e, struct wb_range_state *rs)
 	b->state = rs;
 	b->range = rs->range;
 	b->failures = 0;
+	b->detached = false;
 	b->point = !rs->range->bulk;
 	return b;
 }
@@ -290,6 +294,41 @@ static void leave_gone_ranges(struct wb_engine *e)
 	}
 }
 
+/* A bulk's documents are in its body; but a point write's own is read while it is sent. */
+static void detach_slow(struct wb_engine *e)
+{
+	if (e->now_ms - e->flying_looked_ms < FLYING_LOOK_MS)
+		return;
+	e->flying_looked_ms = e->now_ms;
+	for (struct wb_batch *b = e->flying; b; b = b->flying_next) {
+		if (b->point || b->detached || e->now_ms - b->sent_ms < WB_SLOW_MS)
+			continue;
+		b->detached = true;
+		for (struct wb_link *link = b->writes.head; link; link = link->next)
+			e->settings.calls->detach_message(e->settings.arg, wb_write_of(link));
+	}
+}
+
+static bool is_for_range(void *arg, const struct wb_write *write)
+{
+	return write->range == arg;
+}
+
+/* Nothing is left that could find out whether a range is back, as when a partition went to another process. */
+static void forget_outages(struct wb_engine *e)
+{
+	if (e->now_ms - e->idle_looked_ms < IDLE_LOOK_MS)
+		return;
+	e->idle_looked_ms = e->now_ms;
+	for (struct wb_range_state *rs = e->ranges; rs; rs = rs->next) {
+		if ((!rs->outage && !rs->refused_since_ms) || !is_idle(rs) ||
+			wb_delay_heap_any(&e->delayed, is_for_range, rs->range))
+			continue;
+		rs->refused_since_ms = 0;
+		wb_outage_forget(e->settings.outage, &rs->outage, e->now_ms);
+	}
+}
+
 int64_t wb_engine_serve(struct wb_engine *e)
 {
 	int64_t next_ms = e->now_ms + IDLE_MS, delayed_ms;
@@ -302,6 +341,8 @@ int64_t wb_engine_serve(struct wb_engine *e)
 
 		next_ms = range_ms < next_ms ? range_ms : next_ms;
 	}
+	detach_slow(e);
+	forget_outages(e);
 	delayed_ms = wb_delay_heap_next_ms(&e->delayed);
 	return delayed_ms < next_ms ? delayed_ms : next_ms;
 }
@@ -355,15 +396,6 @@ static void withdraw_from_range(struct wb_engine *e, struct wb_range_state *rs, 
 	}
 }
 
-/* Nothing is left that could find out whether ranges are back, as when a partition went to another process. */
-static void forget_outages(struct wb_engine *e)
-{
-	for (struct wb_range_state *rs = e->ranges; rs; rs = rs->next) {
-		rs->refused_since_ms = 0;
-		wb_outage_forget(e->settings.outage, &rs->outage, e->now_ms);
-	}
-}
-
 /* First those behind others, so that no head makes one of them ready; then the heads, wherever they wait. */
 void wb_engine_withdraw(struct wb_engine *e, bool all)
 {
@@ -380,8 +412,6 @@ void wb_engine_withdraw(struct wb_engine *e, bool all)
 		give_back(e, write);
 	while ((write = wb_write_of(wb_list_pop(&heads))))
 		wb_engine_hand_back(e, write);
-	if (e->held == 0)
-		forget_outages(e);
 }
 
 void wb_engine_hand_over(struct wb_engine *e)

@@ -37,6 +37,7 @@ struct wb_batch {
 	struct wb_engine *engine;
 	struct wb_range_state *state;
 	int64_t sent_ms;     /* monotonic, as the engine was told the time */
+	bool detached;       /* its writes were told to detach, as it was in flight for long */
 	unsigned failures;   /* of the whole request, in a row */
 	int64_t failing_since_ms; /* of failures */
 };

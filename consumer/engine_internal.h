@@ -14,6 +14,9 @@
 #include "consumer/throttle.h"
 #include "consumer/verdict.h"
 
+/* What has been in flight for so long, or waits behind such, has its memory to itself. */
+#define WB_SLOW_MS 100
+
 /* A range as this engine sends to it. */
 struct wb_range_state {
 	struct wb_range_state *next;
@@ -58,6 +61,8 @@ struct wb_engine {
 	int64_t conflicts_looked_ms; /* when it was last looked whether they may go */
 	struct wb_range_state *ranges;
 	struct wb_batch *flying;
+	int64_t flying_looked_ms; /* when it was last looked what is in flight for long */
+	int64_t idle_looked_ms; /* when it was last looked which outages nobody waits for */
 	struct wb_list pool; /* batches at rest */
 	struct wb_list judged;
 	struct wb_list handed_back;

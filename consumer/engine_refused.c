@@ -1,13 +1,14 @@
+#include "common/base/mem.h"
 #include "consumer/compare.h"
 #include "consumer/engine_internal.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 /* How often it is looked whether writes that wait for a unique key may go. */
 #define CONFLICTS_LOOK_MS 20
 /* A look passes by all that is held: with many it is taken so much less often that it costs a few per cent at most. */
 #define HELD_PER_LOOK_MS 256
-#define KEY_BITS         8192
 
 void wb_engine_condemn(struct wb_engine *e, struct wb_write *write, const struct wb_verdict *verdict)
 {
@@ -86,37 +87,71 @@ void wb_engine_item_unknown(struct wb_engine *e, struct wb_write *write)
 	finish(e, write, false, false, "");
 }
 
-/* Whether an earlier write of the same partition key is left; then it marks write as one. A bit may stand for several
- * keys: then one waits for another's, which costs time and nothing else. */
-static bool has_earlier(uint8_t bits[KEY_BITS / 8], const struct wb_write *write)
+/* The partition keys of those that wait for one: open addressing, at most half full. */
+struct key {
+	const struct wb_write *write; /* one of those that wait, for its key; NULL: free */
+	bool seen;      /* a write of the key was passed by */
+};
+
+struct keys {
+	struct key *slot;
+	size_t mask;
+};
+
+static uint32_t key_hash(const struct wb_write *write)
 {
 	uint32_t hash = 2166136261u; /* FNV-1a */
-	uint8_t mask;
-	bool before;
 
 	for (size_t i = 0; i < write->epk.len; i++)
 		hash = (hash ^ (uint8_t)write->epk.data[i]) * 16777619u;
-	hash %= KEY_BITS;
-	mask = (uint8_t)(1u << hash % 8);
-	before = bits[hash / 8] & mask;
-	bits[hash / 8] |= mask;
-	return before;
+	return hash;
+}
+
+/* Its key, or the free slot where that would be. */
+static struct key *find_key(const struct keys *keys, const struct wb_write *write)
+{
+	size_t i = key_hash(write) & keys->mask;
+
+	while (keys->slot[i].write &&
+		(keys->slot[i].write->container != write->container ||
+			!wb_slice_eq(keys->slot[i].write->epk, write->epk)))
+		i = (i + 1) & keys->mask;
+	return &keys->slot[i];
+}
+
+static struct keys keys_of(const struct wb_list *conflicts)
+{
+	struct keys keys;
+	size_t size = 16;
+
+	while (size < 2 * conflicts->count)
+		size *= 2;
+	keys = (struct keys){ wb_xcalloc(size, sizeof *keys.slot), size - 1 };
+	for (struct wb_link *link = conflicts->head; link; link = link->next)
+		find_key(&keys, wb_write_of(link))->write = wb_write_of(link);
+	return keys;
 }
 
 void wb_engine_serve_conflicts(struct wb_engine *e)
 {
-	uint8_t bits[KEY_BITS / 8] = { 0 };
 	struct wb_list all = e->conflicts;
 	struct wb_write *write;
+	struct keys keys;
 	int64_t pause_ms = CONFLICTS_LOOK_MS + (int64_t)(e->held / HELD_PER_LOOK_MS);
 
 	if (!all.head || e->now_ms - e->conflicts_looked_ms < pause_ms)
 		return;
 	e->conflicts_looked_ms = e->now_ms;
+	keys = keys_of(&all);
 	for (write = e->oldest; write; write = write->entered_after) {
-		if (!has_earlier(bits, write))
-			write->waits_for_earlier = false;
+		struct key *key = find_key(&keys, write);
+
+		if (!key->write || key->seen)
+			continue;
+		key->seen = true;
+		write->waits_for_earlier = false;
 	}
+	free(keys.slot);
 	e->conflicts = (struct wb_list){ 0 };
 	while ((write = wb_write_of(wb_list_pop(&all)))) {
 		if (write->waits_for_earlier)

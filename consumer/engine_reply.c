@@ -15,6 +15,8 @@
 #define SESSION_RETRIES 5
 /* A range that is refused whatever it sends for so long is told of, though the service answers. */
 #define REFUSED_MS 10000
+/* After so long of refusals alone what waits is held back, too: where nothing is taken, it is not to ask one by one. */
+#define REFUSED_THROTTLES_MS 1000
 /* Longer than a reading's backoff: since writes were judged so lately, the reading was refused. */
 #define JUDGED_LATELY_MS 60000
 
@@ -30,6 +32,14 @@ static void count_status(struct wb_engine *e, int status)
 			"Requests to Cosmos DB by the status of their reply; 0: none came.", labels);
 	}
 	wb_counter_add(*counter, 1);
+}
+
+static struct wb_reply_status status_of(const struct wb_reply *reply)
+{
+	return (struct wb_reply_status){ .status = reply->status,
+		.substatus = reply->substatus,
+		.retry_after_ms = reply->retry_after_ms,
+		.foreign = !reply->activity_id[0] };
 }
 
 /* A reading's failures are not noted: the letter tells what the write died of. */
@@ -70,14 +80,20 @@ static void say_stuck(struct wb_engine *e, const struct wb_write *write)
 		WB_INT("waited_s", write->retry_wait_ms / 1000));
 }
 
+/* Others of its range were written since it failed last. */
+static bool others_go(const struct wb_range_state *rs, const struct wb_write *write)
+{
+	return write->failed_ms > 0 && rs->last_success_ms >= write->failed_ms;
+}
+
 /* Its patience is the time that it spent waiting for itself while others of its range were written. */
 bool wb_engine_retry_alone(
 	struct wb_engine *e, struct wb_range_state *rs, struct wb_write *write, const struct wb_verdict *verdict)
 {
-	bool others_go = write->failed_ms > 0 && rs->last_success_ms >= write->failed_ms;
-	int64_t delay_ms = next_delay_ms(e, write, others_go, verdict->retry_after_ms);
+	bool others = others_go(rs, write);
+	int64_t delay_ms = next_delay_ms(e, write, others, verdict->retry_after_ms);
 
-	if (verdict->counts && others_go)
+	if (verdict->counts && others)
 		write->retry_wait_ms += delay_ms;
 	if (verdict->counts && write->retry_wait_ms > e->settings.operation_retry_max_ms)
 		return false;
@@ -141,6 +157,27 @@ static void carry_out(
 		retry_or_condemn(e, rs, write, verdict);
 		return;
 	}
+}
+
+static void note_time(const struct wb_engine *e, struct wb_write *write)
+{
+	if (!write->first_failure_ms && write->step == WB_STEP_SEND)
+		write->first_failure_ms = e->wall_ms;
+}
+
+/* While the range refuses all, words are not kept for each that waits. A write that dies of its failures has its last ones
+ * noted, as it dies only of those after which others were written. */
+static void note_operation(const struct wb_engine *e, const struct wb_range_state *rs, struct wb_write *write,
+	const struct wb_reply_status *status, const struct wb_reply *reply, struct wb_slice message,
+	enum wb_verdict_kind kind)
+{
+	bool is_judged = kind == WB_VERDICT_DEAD || kind == WB_VERDICT_COMPARE;
+	bool is_the_ranges = kind == WB_VERDICT_THROTTLED || kind == WB_VERDICT_OUTAGE;
+
+	if (is_judged || (!is_the_ranges && (!rs->refused_since_ms || others_go(rs, write))))
+		note(e, write, status, reply, message);
+	else
+		note_time(e, write);
 }
 
 static struct wb_verdict_write facts_of(const struct wb_write *write)
@@ -217,13 +254,13 @@ static void judge_operations(struct wb_engine *e, struct wb_batch *b, const stru
 
 	for (size_t i = 0; (write = wb_write_of(wb_list_pop(&b->writes))); i++) {
 		const struct wb_operation_reply *r = &e->replies[i];
-		struct wb_reply_status status = { r->status, r->substatus, r->retry_after_ms };
+		struct wb_reply_status status = { r->status, r->substatus, r->retry_after_ms, false };
 		struct wb_verdict_write facts = facts_of(write);
 		struct wb_verdict verdict = wb_verdict_operation(&facts, &status);
 
 		write->request_charge += r->request_charge;
 		if (verdict.kind != WB_VERDICT_DONE) {
-			note(e, write, &status, reply, r->message);
+			note_operation(e, rs, write, &status, reply, r->message, verdict.kind);
 			refusal = status;
 		}
 		if (verdict.kind == WB_VERDICT_THROTTLED) {
@@ -235,8 +272,8 @@ static void judge_operations(struct wb_engine *e, struct wb_batch *b, const stru
 		carry_out(e, rs, write, &verdict);
 	}
 	was_answered(e, b, reply, says, &refusal);
-	/* Where nothing is taken, what waits is not to ask one by one. */
-	throttled = throttled || says == REFUSES;
+	throttled = throttled ||
+		(says == REFUSES && rs->refused_since_ms && e->now_ms - rs->refused_since_ms >= REFUSED_THROTTLES_MS);
 	wb_throttle_replied(&rs->throttle, throttled, wait_ms, e->now_ms, wb_prng_next(&e->random));
 	if (throttled)
 		wb_engine_detach_ready(e, rs);
@@ -323,7 +360,7 @@ static void tell_throttle(
 	struct wb_engine *e, const struct wb_batch *b, const struct wb_reply *reply, const struct wb_verdict *verdict)
 {
 	struct wb_range_state *rs = b->state;
-	struct wb_reply_status status = { reply->status, reply->substatus, reply->retry_after_ms };
+	struct wb_reply_status status = status_of(reply);
 	bool throttled = verdict->kind == WB_VERDICT_THROTTLED || verdict->kind == WB_VERDICT_REFRESH ||
 		verdict->kind == WB_VERDICT_TOPOLOGY;
 	uint64_t random = wb_prng_next(&e->random);
@@ -352,7 +389,7 @@ static bool concerns_one(const struct wb_batch *b, enum wb_verdict_kind kind)
 static void note_request(
 	struct wb_engine *e, struct wb_batch *b, const struct wb_reply *reply, const struct wb_verdict *verdict)
 {
-	struct wb_reply_status status = { reply->status, reply->substatus, reply->retry_after_ms };
+	struct wb_reply_status status = status_of(reply);
 
 	if (verdict->kind == WB_VERDICT_DONE)
 		return;
@@ -360,12 +397,8 @@ static void note_request(
 		note(e, wb_write_of(b->writes.head), &status, reply, reply->body);
 		return;
 	}
-	for (struct wb_link *link = b->writes.head; link; link = link->next) {
-		struct wb_write *write = wb_write_of(link);
-
-		if (!write->first_failure_ms && write->step == WB_STEP_SEND)
-			write->first_failure_ms = e->wall_ms;
-	}
+	for (struct wb_link *link = b->writes.head; link; link = link->next)
+		note_time(e, wb_write_of(link));
 }
 
 static void judge_request(
@@ -430,7 +463,7 @@ static bool is_its_own_fault(const struct wb_batch *b, const struct wb_verdict *
 
 static void judge_failed(struct wb_engine *e, struct wb_batch *b, const struct wb_reply *reply)
 {
-	struct wb_reply_status status = { reply->status, reply->substatus, reply->retry_after_ms };
+	struct wb_reply_status status = status_of(reply);
 	struct wb_verdict_write first = facts_of(wb_write_of(b->writes.head));
 	struct wb_verdict verdict;
 
@@ -444,12 +477,11 @@ static void judge_failed(struct wb_engine *e, struct wb_batch *b, const struct w
 static struct wb_verdict verdict_of_reading(
 	const struct wb_batch *b, const struct wb_reply *reply, char *etag, size_t size)
 {
-	struct wb_reply_status status = { reply->status, reply->substatus, reply->retry_after_ms };
+	struct wb_reply_status status = status_of(reply);
 	struct wb_verdict_write first = facts_of(wb_write_of(b->writes.head));
 	struct wb_verdict verdict = wb_verdict_read(&status, failures_of(b, &status));
 
-	if ((verdict.kind == WB_VERDICT_DONE && !wb_compare_is_item(reply->body, etag, size)) ||
-		(reply->status == 404 && !reply->activity_id[0]))
+	if (verdict.kind == WB_VERDICT_DONE && !wb_compare_is_item(reply->body, etag, size))
 		verdict = wb_verdict_request(&first, &status, 1, failures_of(b, &status));
 	return verdict;
 }
@@ -519,14 +551,11 @@ static void judge_reading(struct wb_engine *e, struct wb_batch *b, const struct 
 		wb_engine_item_unknown(e, write);
 }
 
-/* Whether a point write's reply is Cosmos DB's word on the item, and not that of something in between: what was written
- * has an etag, a deletion says 204, and all replies have an activity id. */
-static bool speaks_of_the_item(const struct wb_write *write, const struct wb_reply *reply)
+/* Whether a point write's reply looks like Cosmos DB's: what was written has an etag, a deletion says 204. */
+static bool is_plausible(const struct wb_write *write, const struct wb_reply *reply)
 {
 	char etag[sizeof reply->etag];
 
-	if (reply->status == 404)
-		return reply->activity_id[0];
 	if (reply->status < 200 || reply->status >= 300)
 		return true;
 	if (write->op == WB_OP_DELETE)
@@ -537,10 +566,10 @@ static bool speaks_of_the_item(const struct wb_write *write, const struct wb_rep
 static struct wb_verdict verdict_of_point(const struct wb_batch *b, const struct wb_reply *reply)
 {
 	const struct wb_write *write = wb_write_of(b->writes.head);
-	struct wb_reply_status status = { reply->status, reply->substatus, reply->retry_after_ms };
+	struct wb_reply_status status = status_of(reply);
 	struct wb_verdict_write facts = facts_of(write);
 
-	if (speaks_of_the_item(write, reply))
+	if (is_plausible(write, reply))
 		return wb_verdict_point(&facts, &status, failures_of(b, &status));
 	return wb_verdict_request(&facts, &status, 1, failures_of(b, &status));
 }
@@ -548,7 +577,6 @@ static struct wb_verdict verdict_of_point(const struct wb_batch *b, const struct
 static void judge_point(struct wb_engine *e, struct wb_batch *b, const struct wb_reply *reply)
 {
 	struct wb_write *write = wb_write_of(b->writes.head);
-	struct wb_reply_status status = { reply->status, reply->substatus, reply->retry_after_ms };
 	struct wb_verdict verdict;
 
 	write->request_charge += reply->request_charge;
@@ -559,8 +587,6 @@ static void judge_point(struct wb_engine *e, struct wb_batch *b, const struct wb
 	verdict = verdict_of_point(b, reply);
 	if (is_its_own_fault(b, &verdict))
 		verdict.outage = false;
-	if (verdict.kind != WB_VERDICT_DONE)
-		note(e, write, &status, reply, reply->body);
 	judge_request(e, b, reply, &verdict);
 }
 

@@ -143,6 +143,10 @@ int64_t wb_engine_serve_range(struct wb_engine *e, struct wb_range_state *rs)
 		else
 			wb_engine_batch_done(e, b);
 	}
+	/* Its places are taken for long: what waits for one may outlive the neighbours whose fetch it shares. */
+	if (rs->ready.head && rs->throttle.in_flight >= rs->throttle.limit &&
+		e->now_ms - rs->throttle.sent_ms >= WB_SLOW_MS)
+		wb_engine_detach_ready(e, rs);
 	return rs->again.head || rs->ready.head ? wb_throttle_next_ms(&rs->throttle, e->now_ms) : INT64_MAX;
 }
 

@@ -311,7 +311,6 @@ static enum wb_err read_containers(struct wb_cosmos_options *c, struct wb_error 
 	return WB_OK;
 }
 
-/* A request must have its end before the group may give the partition to somebody else. */
 /* A time that librdkafka is given through kafka.*; *ret stays as it is when there is none. */
 static enum wb_err read_kafka_ms(
 	const struct wb_consumer_options *o, const char *name, int64_t max, int64_t *ret, struct wb_error *e)
@@ -343,6 +342,7 @@ static enum wb_err check_poll_interval(const struct wb_consumer_options *o, stru
 		(long long)interval_ms, (long long)needed_ms, ANSWER_MARGIN_MS);
 }
 
+/* A request must have its end before the group may give the partition to somebody else. */
 static enum wb_err check_timeouts(struct wb_consumer_options *o, struct wb_error *e)
 {
 	int64_t session_ms = SESSION_TIMEOUT_DEFAULT_MS;

@@ -171,11 +171,20 @@ static struct wb_verdict judge_mismatch(unsigned operations, unsigned failures)
 	return v;
 }
 
+/* Statuses that may end a write, or split its request, where Cosmos DB says them. What stands between may say them of
+ * everything; a wait or stale routing that it speaks of ends nothing. */
+static bool needs_own_word(int status)
+{
+	return status >= 400 && status < 500 && status != 404 && status != 410 && status != 429;
+}
+
 static struct wb_verdict judge_request(
 	const struct wb_verdict_write *first, const struct wb_reply_status *r, unsigned operations, unsigned failures)
 {
 	if (moved(r))
 		return again(WB_VERDICT_TOPOLOGY, false);
+	if (r->foreign && needs_own_word(r->status))
+		return failing(operations, failures);
 	if (r->status == 403 && r->substatus == PARTITION_KEY_RANGE_FULL)
 		return judge_refused(first, r, operations);
 	if (nobodys_fault(r->status))
@@ -218,7 +227,9 @@ struct wb_verdict wb_verdict_request(const struct wb_verdict_write *first, const
 /* Its reply is the operation's own where the service says something of an item; 449 is a conflict over it. */
 static bool speaks_of_the_item(const struct wb_reply_status *reply)
 {
-	return success(reply->status) || (reply->status == 404 && reply->substatus == 0) || reply->status == 449;
+	if (success(reply->status))
+		return true;
+	return !reply->foreign && ((reply->status == 404 && reply->substatus == 0) || reply->status == 449);
 }
 
 struct wb_verdict wb_verdict_point(

@@ -51,6 +51,7 @@ struct wb_reply_status {
 	int status; /* 0: no HTTP reply (network, TLS, time-out) */
 	int substatus;
 	int64_t retry_after_ms; /* -1: not given */
+	bool foreign; /* without an activity id, which Cosmos DB gives to all that it says: something in between spoke */
 };
 
 /* One operation of a bulk whose reply was well-formed. */

@@ -154,8 +154,9 @@ static inline void world_free(struct world *w)
 	free(w);
 }
 
-/* A write of that item, whose document is in text; the key is the id's first letter. */
-static inline struct wb_write *add(struct world *w, enum wb_op op, const char *id, const char *document)
+/* A write of an item of that container; the key is the id's first letter. */
+static inline struct wb_write *add_to(struct world *w, const void *of, struct wb_range *range,
+	struct wb_assignment *assignment, enum wb_op op, const char *id, const char *document)
 {
 	struct wb_write *write = wb_write_new();
 	struct wb_list one = { 0 };
@@ -172,13 +173,29 @@ static inline struct wb_write *add(struct world *w, enum wb_op op, const char *i
 	write->epk = wb_slice(write->storage, 1);
 	write->op = op;
 	write->document = wb_slice_cstr(document);
-	write->container = (const void *)&container;
-	write->range = w->range;
-	write->assignment = &w->assignment;
+	write->container = of;
+	write->range = range;
+	write->assignment = assignment;
 	write->offset = (int64_t)w->write_count++;
 	wb_list_push(&one, &write->link);
 	wb_engine_take(w->engine, &one);
 	return write;
+}
+
+static inline struct wb_write *add(struct world *w, enum wb_op op, const char *id, const char *document)
+{
+	return add_to(w, &container, w->range, &w->assignment, op, id, document);
+}
+
+/* Upserts of so many items, whose ids begin with that letter. */
+static inline void add_many(struct world *w, char letter, int count)
+{
+	char id[16];
+
+	for (int i = 0; i < count; i++) {
+		(void)snprintf(id, sizeof id, "%c%d", letter, i); /* it fits */
+		(void)add(w, WB_OP_UPSERT, id, "{}");
+	}
 }
 
 static inline void pass(struct world *w, int64_t ms)

@@ -283,6 +283,7 @@ static void fail_whole(struct model_request *request, int status, int substatus,
 	request->reply = (struct wb_reply){
 		.status = status, .substatus = substatus, .retry_after_ms = retry_after_ms
 	};
+	set_activity(&request->reply);
 }
 
 static void no_reply(struct model_request *request, const char *error, bool timed_out)

@@ -74,7 +74,9 @@ static void withdraws_what_is_picked_and_stays_in_order(void **state)
 	(void)state;
 	for (int i = 0; i < 100; i++)
 		wb_delay_heap_push(&h, write_at((i * 37) % 100));
+	assert_true(wb_delay_heap_any(&h, is_odd, NULL));
 	wb_delay_heap_withdraw(&h, is_odd, NULL, &picked);
+	assert_false(wb_delay_heap_any(&h, is_odd, NULL));
 	assert_int_equal(picked.count, 50);
 	while ((w = wb_write_of(wb_list_pop(&picked)))) {
 		assert_int_equal(w->not_before_ms % 2, 1);

@@ -200,6 +200,29 @@ static void a_unique_key_conflict_is_tried_once_more_after_the_writes_before_it(
 	world_free(w);
 }
 
+static void a_unique_key_conflict_waits_for_its_own_container_only(void **state)
+{
+	static const char another;
+	struct world *w = world_new(false, 8);
+	struct wb_write *taker;
+	struct wb_batch *hanging;
+
+	(void)state;
+	(void)add_to(w, &another, w->second, &w->other, WB_OP_UPSERT, "k1", "{}");
+	serve(w);
+	taker = add(w, WB_OP_CREATE, "k2", "{}");
+	serve(w);
+	hanging = landing(w);
+	assert_ptr_equal(only_in_flight(w), taker);
+	answer_status(w, 409);
+	answer_status(w, 404); /* its item is absent */
+	pass(w, 1000);
+	serve(w);
+	assert_ptr_equal(only_in_flight(w), taker);
+	w->flying[w->flying_count++] = hanging;
+	world_free(w);
+}
+
 static void answer_written(struct world *w)
 {
 	answer(w, &(struct wb_reply){ .status = 201, .retry_after_ms = -1, .etag = "e" });
@@ -325,6 +348,7 @@ int main(void)
 		cmocka_unit_test(a_replays_failed_condition_means_superseded),
 		cmocka_unit_test(a_replayed_create_that_conflicts_over_a_unique_key_is_not_superseded),
 		cmocka_unit_test(a_conditional_delete_whose_item_is_gone_is_done),
+		cmocka_unit_test(a_unique_key_conflict_waits_for_its_own_container_only),
 		cmocka_unit_test(a_unique_key_conflict_is_tried_once_more_after_the_writes_before_it),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -329,6 +329,34 @@ static void promise_5_an_outage_is_never_a_death(void **state)
 	}
 }
 
+/* Without an activity id: whatever it says, nothing ends by it at once, and no request is split by it at once. */
+static void what_cosmos_db_did_not_say_ends_nothing(void **state)
+{
+	static const struct want at_first = OUTAGE, several = OUTAGE_SPLIT, alone = OUTAGE_RETRY;
+
+	(void)state;
+	for (int status = 400; status < 600; status++) {
+		struct wb_reply_status r = { .status = status, .retry_after_ms = -1, .foreign = true };
+
+		if (status == 404 || status == 410 || status == 429)
+			continue; /* these end nothing in any case */
+		expect("several", status, 0, request(&r, 9, 0), at_first);
+		expect("several again", status, 0, request(&r, 9, 9), several);
+		expect("alone", status, 0, request(&r, 1, 0), at_first);
+		expect("alone again", status, 0, request(&r, 1, 9), alone);
+		expect("reading", status, 0, wb_verdict_read(&r, 0), at_first);
+		for (int op = 0; op < OP_COUNT; op++) {
+			expect("point", status, 0, point((enum wb_op)op, &r, 0), at_first);
+			expect("point again", status, 0, point((enum wb_op)op, &r, 9), alone);
+		}
+	}
+	for (int op = 0; op < OP_COUNT; op++) {
+		struct wb_reply_status r = { .status = 404, .retry_after_ms = -1, .foreign = true };
+
+		expect("point", 404, 0, point((enum wb_op)op, &r, 9), (struct want)MISSING);
+	}
+}
+
 static void the_servers_wait_is_passed_on_and_bounded(void **state)
 {
 	struct wb_reply_status r = { .status = 429, .substatus = 3200, .retry_after_ms = 1234 };
@@ -360,6 +388,7 @@ int main(void)
 		cmocka_unit_test(a_point_write_is_judged_as_a_request_of_one),
 		cmocka_unit_test(a_point_write_that_was_answered_for_its_item),
 		cmocka_unit_test(promise_5_an_outage_is_never_a_death),
+		cmocka_unit_test(what_cosmos_db_did_not_say_ends_nothing),
 		cmocka_unit_test(the_servers_wait_is_passed_on_and_bounded),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
