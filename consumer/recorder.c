@@ -72,6 +72,7 @@ static void *recorder_loop(void *arg)
 			wb_recorder_learn_partitions(r, now_ms);
 		while ((w = wb_write_of(wb_list_pop(&in))))
 			take_judged(r, w, now_ms);
+		wb_recorder_count_outcomes(r);
 		wb_recorder_send_letters(r, now_ms);
 		wb_refusals_look(r, &r->letters_refusals);
 		wb_recorder_resend_results(r, now_ms);

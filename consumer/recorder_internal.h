@@ -84,6 +84,14 @@ struct wb_recorder_metrics {
 	struct wb_gauge *refused_letters;
 };
 
+/* Where the outcome before went: of a job, or of an origin. */
+struct wb_last_place {
+	char job[WB_JOB_ID_SIZE];
+	const char *topic; /* outlives us, so that its address names it */
+	int32_t partition;
+	int32_t place;
+};
+
 struct wb_recorder {
 	struct wb_recorder_settings settings;
 	struct wb_handover inbox; /* judged writes; dead ones come again when their letter is answered */
@@ -121,6 +129,8 @@ struct wb_recorder {
 	int64_t said_ms; /* second in which letters were logged last, how many, and how many were not */
 	unsigned said, unsaid;
 	struct wb_recorder_metrics metrics;
+	unsigned uncounted[WB_DEAD + 1]; /* outcomes since the metrics were told */
+	struct wb_last_place last_job, last_origin;
 };
 
 /* recorder_kafka.c */
@@ -155,6 +165,8 @@ void wb_valve_shut(struct wb_valve *v, int64_t now_ms);
 /* The outcome goes into the record of its partition; from here on the message is not needed. */
 void wb_recorder_gather(struct wb_recorder *r, struct wb_write *w, int64_t now_ms);
 void wb_recorder_publish_due(struct wb_recorder *r, int64_t now_ms);
+/* Tells the metrics of the outcomes of this turn. */
+void wb_recorder_count_outcomes(struct wb_recorder *r);
 void wb_recorder_resend_results(struct wb_recorder *r, int64_t now_ms);
 /* Results cannot be placed before the topic's partitions are known. */
 void wb_recorder_learn_partitions(struct wb_recorder *r, int64_t now_ms);

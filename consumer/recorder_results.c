@@ -12,21 +12,49 @@
 #define STUCK_MS           1000
 #define PARTITIONS_WAIT_MS 500
 
-static int32_t place_of(const struct wb_recorder *r, const struct wb_write *w)
+/* Writes come in runs of one job, or of one partition: what the last one's place was is mostly the answer. */
+static int32_t place_of_job(struct wb_recorder *r, const struct wb_write *w)
 {
+	struct wb_last_place *last = &r->last_job;
+
+	if (memcmp(last->job, w->job, sizeof w->job) != 0) {
+		memcpy(last->job, w->job, sizeof w->job);
+		last->place = wb_murmur2_partition(wb_slice(w->job, WB_JOB_ID_LEN), r->partitions);
+	}
+	return last->place;
+}
+
+static int32_t place_of(struct wb_recorder *r, const struct wb_write *w)
+{
+	const struct wb_assignment *a = w->assignment;
+	struct wb_last_place *last = &r->last_origin;
 	char name[320];
 	int len;
 
 	if (w->tracked)
-		return wb_murmur2_partition(wb_slice(w->job, WB_JOB_ID_LEN), r->partitions);
-	len = snprintf(name, sizeof name, "%s/%d", w->assignment->topic, (int)w->assignment->partition);
+		return place_of_job(r, w);
+	if (last->topic == a->topic && last->partition == a->partition)
+		return last->place;
+	len = snprintf(name, sizeof name, "%s/%d", a->topic, (int)a->partition);
 	assert(len > 0 && (size_t)len < sizeof name); /* a topic's name has at most 249 bytes */
-	return wb_murmur2_partition(wb_slice(name, (size_t)len), r->partitions);
+	last->topic = a->topic;
+	last->partition = a->partition;
+	last->place = wb_murmur2_partition(wb_slice(name, (size_t)len), r->partitions);
+	return last->place;
+}
+
+void wb_recorder_count_outcomes(struct wb_recorder *r)
+{
+	for (int i = 0; i <= WB_DEAD; i++) {
+		if (r->uncounted[i] > 0)
+			wb_counter_add(r->metrics.outcomes[i], (double)r->uncounted[i]);
+		r->uncounted[i] = 0;
+	}
 }
 
 static void count_outcome(struct wb_recorder *r, const struct wb_write *w)
 {
-	wb_counter_add(r->metrics.outcomes[w->outcome], 1);
+	r->uncounted[w->outcome]++;
 	if (w->outcome != WB_DEAD)
 		return;
 	if (!r->metrics.dead[w->reason]) {

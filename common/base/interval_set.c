@@ -61,6 +61,14 @@ uint64_t wb_interval_set_add(struct wb_interval_set *s, uint64_t first, uint64_t
 	size_t from, to;
 
 	assert(first <= last);
+	/* Numbers come nearly in order. */
+	if (s->count > 0 && s->ranges[s->count - 1].last < first) {
+		if (s->ranges[s->count - 1].last == first - 1)
+			s->ranges[s->count - 1].last = last;
+		else
+			insert_at(s, s->count, first, last);
+		return last - first + 1;
+	}
 	before = wb_interval_set_count_in(s, first, last);
 	/* The ranges from..to-1 overlap or touch the new one and become one with it. */
 	from = first_ending_from(s, first > 0 ? first - 1 : 0);

@@ -49,6 +49,7 @@ struct wb_result_batch {
 	size_t slot_count;
 	struct origin *origins;
 	size_t origin_count, origin_cap;
+	size_t last_job; /* of the outcome before: mostly the next one's, too */
 	size_t size;
 };
 
@@ -160,10 +161,16 @@ static struct job *job_find(const struct wb_result_batch *b, struct wb_slice id)
 /* id has WB_JOB_ID_LEN bytes. */
 static struct job *job_get(struct wb_result_batch *b, struct wb_slice id)
 {
-	struct job *job = job_find(b, id);
+	struct job *job;
+	size_t slot;
 
-	if (job)
-		return job;
+	if (b->last_job < b->job_count && memcmp(id.data, b->jobs[b->last_job]->id, WB_JOB_ID_LEN) == 0)
+		return b->jobs[b->last_job];
+	slot = slot_of(b, id);
+	if (b->slots[slot]) {
+		b->last_job = b->slots[slot] - 1;
+		return b->jobs[b->last_job];
+	}
 	if ((b->job_count + 1) * 2 > b->slot_count)
 		slots_grow(b);
 	if (b->job_count == b->job_cap) {
@@ -173,6 +180,7 @@ static struct job *job_get(struct wb_result_batch *b, struct wb_slice id)
 	job = wb_xcalloc(1, sizeof *job);
 	memcpy(job->id, id.data, WB_JOB_ID_LEN);
 	b->slots[slot_of(b, id)] = (uint32_t)b->job_count + 1;
+	b->last_job = b->job_count;
 	b->jobs[b->job_count++] = job;
 	b->size += JOB_SIZE;
 	return job;
