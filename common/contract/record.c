@@ -8,6 +8,46 @@
 
 enum { ETAG_LEN_MAX = 1024, ID_HEADER_LEN_MAX = 4096, PARTITION_KEY_LEN_MAX = 64 * 1024, REPLAY_OF_LEN_MAX = 512 };
 
+/* The headers that mean something to us. */
+enum name {
+	JOB,
+	SEQ,
+	OP,
+	DATABASE,
+	CONTAINER,
+	ID,
+	PARTITION_KEY,
+	IF_MATCH,
+	IF_NONE_MATCH,
+	REPLAY_OF,
+	TRACEPARENT,
+	NAMES
+};
+
+static const struct {
+	const char *text;
+	size_t len;
+} names[NAMES] = {
+#define NAME(at, literal) [at] = { literal, sizeof(literal) - 1 }
+	NAME(JOB, WB_HEADER_JOB),
+	NAME(SEQ, WB_HEADER_SEQ),
+	NAME(OP, WB_HEADER_OP),
+	NAME(DATABASE, WB_HEADER_DATABASE),
+	NAME(CONTAINER, WB_HEADER_CONTAINER),
+	NAME(ID, WB_HEADER_ID),
+	NAME(PARTITION_KEY, WB_HEADER_PARTITION_KEY),
+	NAME(IF_MATCH, WB_HEADER_IF_MATCH),
+	NAME(IF_NONE_MATCH, WB_HEADER_IF_NONE_MATCH),
+	NAME(REPLAY_OF, WB_HEADER_REPLAY_OF),
+	NAME(TRACEPARENT, WB_HEADER_TRACEPARENT),
+#undef NAME
+};
+
+/* A record's headers by name, the last one of each, as wb_header_find: NULL where there is none. */
+struct found {
+	const struct wb_header *by[NAMES];
+};
+
 static const char *const op_texts[] = {
 	[WB_OP_UPSERT] = "upsert",
 	[WB_OP_CREATE] = "create",
@@ -68,21 +108,38 @@ static bool is_utf8(struct wb_slice s)
 	return true;
 }
 
-/* A header of text: printable UTF-8, not empty, at most max bytes. *ret is untouched when it is absent or wrong. */
-static enum wb_reason read_text(const struct wb_header *headers, size_t count, const char *name, size_t max,
-	struct wb_slice *ret, struct wb_error *why)
+/* One pass, as every record comes by here. */
+static struct found find_all(const struct wb_header *headers, size_t count)
 {
-	const struct wb_header *h = wb_header_find(headers, count, name);
+	struct found found = { { NULL } };
+
+	for (const struct wb_header *h = headers; h < headers + count; h++) {
+		for (int i = 0; i < NAMES; i++) {
+			if (h->name.len == names[i].len && memcmp(h->name.data, names[i].text, names[i].len) == 0) {
+				found.by[i] = h;
+				break;
+			}
+		}
+	}
+	return found;
+}
+
+/* A header of text: printable UTF-8, not empty, at most max bytes. *ret is untouched when it is absent or wrong. */
+static enum wb_reason read_text(
+	const struct found *found, enum name name, size_t max, struct wb_slice *ret, struct wb_error *why)
+{
+	const struct wb_header *h = found->by[name];
+	const char *text = names[name].text;
 
 	if (!h)
 		return WB_REASON_NONE;
 	if (!h->value.data || h->value.len == 0)
-		(void)wb_error_set(why, WB_EINVAL, "header %s has no value", name);
+		(void)wb_error_set(why, WB_EINVAL, "header %s has no value", text);
 	else if (h->value.len > max)
 		(void)wb_error_set(
-			why, WB_EINVAL, "header %s has %zu bytes, at most %zu are allowed", name, h->value.len, max);
+			why, WB_EINVAL, "header %s has %zu bytes, at most %zu are allowed", text, h->value.len, max);
 	else if (has_control(h->value) || !is_utf8(h->value))
-		(void)wb_error_set(why, WB_EINVAL, "header %s is not printable UTF-8 text", name);
+		(void)wb_error_set(why, WB_EINVAL, "header %s is not printable UTF-8 text", text);
 	else {
 		*ret = h->value;
 		return WB_REASON_NONE;
@@ -91,18 +148,17 @@ static enum wb_reason read_text(const struct wb_header *headers, size_t count, c
 }
 
 /* A database or container. The four characters are what Cosmos DB refuses in names, since names stand in paths. */
-static enum wb_reason read_name(
-	const struct wb_header *headers, size_t count, const char *name, struct wb_slice *ret, struct wb_error *why)
+static enum wb_reason read_name(const struct found *found, enum name name, struct wb_slice *ret, struct wb_error *why)
 {
 	struct wb_slice text = { 0 };
-	enum wb_reason reason = read_text(headers, count, name, WB_NAME_LEN_MAX, &text, why);
+	enum wb_reason reason = read_text(found, name, WB_NAME_LEN_MAX, &text, why);
 
 	if (reason || !text.data)
 		return reason;
 	for (size_t i = 0; i < text.len; i++) {
 		if (strchr("/\\?#", text.data[i])) {
-			(void)wb_error_set(
-				why, WB_EINVAL, "header %s contains '%c', which no name may", name, text.data[i]);
+			(void)wb_error_set(why, WB_EINVAL, "header %s contains '%c', which no name may",
+				names[name].text, text.data[i]);
 			return WB_REASON_INVALID_HEADER;
 		}
 	}
@@ -111,11 +167,9 @@ static enum wb_reason read_name(
 }
 
 /* Job and number stand together or not at all, since half an identity would name another write. */
-static enum wb_reason read_identity(
-	const struct wb_header *headers, size_t count, struct wb_record_meta *ret, struct wb_error *why)
+static enum wb_reason read_identity(const struct found *found, struct wb_record_meta *ret, struct wb_error *why)
 {
-	const struct wb_header *job = wb_header_find(headers, count, WB_HEADER_JOB);
-	const struct wb_header *seq = wb_header_find(headers, count, WB_HEADER_SEQ);
+	const struct wb_header *job = found->by[JOB], *seq = found->by[SEQ];
 	struct wb_error e = { "" };
 	int64_t number = 0;
 
@@ -140,10 +194,9 @@ static enum wb_reason read_identity(
 	return WB_REASON_NONE;
 }
 
-static enum wb_reason read_op(
-	const struct wb_header *headers, size_t count, struct wb_record_meta *ret, struct wb_error *why)
+static enum wb_reason read_op(const struct found *found, struct wb_record_meta *ret, struct wb_error *why)
 {
-	const struct wb_header *h = wb_header_find(headers, count, WB_HEADER_OP);
+	const struct wb_header *h = found->by[OP];
 
 	if (!h)
 		return WB_REASON_NONE;
@@ -154,36 +207,44 @@ static enum wb_reason read_op(
 	return WB_REASON_UNKNOWN_OPERATION;
 }
 
-enum wb_reason wb_record_parse(
-	const struct wb_header *headers, size_t count, struct wb_record_meta *ret, struct wb_error *why)
+static enum wb_reason read_texts(const struct found *found, struct wb_record_meta *ret, struct wb_error *why)
 {
-	const struct wb_header *trace = wb_header_find(headers, count, WB_HEADER_TRACEPARENT);
-	struct {
-		const char *name;
+	const struct {
+		enum name name;
 		size_t max;
 		struct wb_slice *ret;
 	} texts[] = {
-		{ WB_HEADER_ID, ID_HEADER_LEN_MAX, &ret->id },
-		{ WB_HEADER_PARTITION_KEY, PARTITION_KEY_LEN_MAX, &ret->partition_key },
-		{ WB_HEADER_IF_MATCH, ETAG_LEN_MAX, &ret->if_match },
-		{ WB_HEADER_IF_NONE_MATCH, ETAG_LEN_MAX, &ret->if_none_match },
-		{ WB_HEADER_REPLAY_OF, REPLAY_OF_LEN_MAX, &ret->replay_of },
+		{ ID, ID_HEADER_LEN_MAX, &ret->id },
+		{ PARTITION_KEY, PARTITION_KEY_LEN_MAX, &ret->partition_key },
+		{ IF_MATCH, ETAG_LEN_MAX, &ret->if_match },
+		{ IF_NONE_MATCH, ETAG_LEN_MAX, &ret->if_none_match },
+		{ REPLAY_OF, REPLAY_OF_LEN_MAX, &ret->replay_of },
 	};
+	enum wb_reason reason = read_name(found, DATABASE, &ret->database, why);
+
+	if (!reason)
+		reason = read_name(found, CONTAINER, &ret->container, why);
+	for (size_t i = 0; !reason && i < WB_ARRAY_LEN(texts); i++)
+		reason = read_text(found, texts[i].name, texts[i].max, texts[i].ret, why);
+	return reason;
+}
+
+enum wb_reason wb_record_parse(
+	const struct wb_header *headers, size_t count, struct wb_record_meta *ret, struct wb_error *why)
+{
+	const struct found found = find_all(headers, count);
+	const struct wb_header *trace = found.by[TRACEPARENT];
 	enum wb_reason reason;
 
 	*ret = (struct wb_record_meta){ .op = WB_OP_UPSERT };
 	/* A malformed trace context is ignored, never an error (W3C Trace Context, section 3.2). */
 	if (trace && trace->value.len > 0 && trace->value.len <= 512 && !has_control(trace->value))
 		ret->traceparent = trace->value;
-	reason = read_identity(headers, count, ret, why);
+	reason = read_identity(&found, ret, why);
 	if (!reason)
-		reason = read_op(headers, count, ret, why);
+		reason = read_op(&found, ret, why);
 	if (!reason)
-		reason = read_name(headers, count, WB_HEADER_DATABASE, &ret->database, why);
-	if (!reason)
-		reason = read_name(headers, count, WB_HEADER_CONTAINER, &ret->container, why);
-	for (size_t i = 0; !reason && i < WB_ARRAY_LEN(texts); i++)
-		reason = read_text(headers, count, texts[i].name, texts[i].max, texts[i].ret, why);
+		reason = read_texts(&found, ret, why);
 	return reason;
 }
 
