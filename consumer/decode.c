@@ -276,9 +276,8 @@ static void take_over(const struct item *item, const struct wb_record_meta *meta
 	wb_pk_text(&item->pk, scratch);
 	assert(wb_buf_status(scratch) == WB_OK);
 	pk_text = wb_slice(scratch->data + before, scratch->len - before);
-	free(w->storage);
-	at = w->storage = wb_xmalloc(
-		pk_text.len + item->id.len + epk_bytes.len + meta->if_match.len + meta->if_none_match.len);
+	at = wb_write_make_storage(
+		w, pk_text.len + item->id.len + epk_bytes.len + meta->if_match.len + meta->if_none_match.len);
 	w->op = item->op;
 	w->pk_text = put(&at, pk_text);
 	w->id = put(&at, item->id);

@@ -282,7 +282,7 @@ static void set_up(struct wb_poller *p, const struct wb_poller_settings *setting
 	p->to_worker = wb_xcalloc((size_t)o->workers, sizeof *p->to_worker);
 	wb_handover_init(&p->finished, wake, p);
 	wb_handover_init(&p->returned, wake, p);
-	atomic_init(&p->held_bytes, 0);
+	atomic_init(&p->let_go_bytes, 0);
 	atomic_init(&p->fatal, false);
 	atomic_init(&p->containers_changed, false);
 	wb_gate_init(&p->gate, wake, p);
@@ -513,6 +513,7 @@ bool wb_poller_free(struct wb_poller **poller)
 	wb_handover_release(&p->finished);
 	wb_handover_release(&p->returned);
 	wb_buf_release(&p->scratch);
+	wb_write_pool_release(&p->writes);
 	free(p->headers);
 	free(p->workers);
 	free(p->to_worker);

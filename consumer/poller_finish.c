@@ -3,6 +3,7 @@
 #include "common/base/mem.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,15 +18,28 @@ static struct wb_slice copy_bytes(char **at, struct wb_slice bytes)
 	return copy;
 }
 
+/* Of a write's message. Fewer than there were would make a dead letter that is not the original. */
+static size_t read_headers(const struct wb_write *w, struct wb_header *headers, size_t max)
+{
+	size_t count = wb_kafka_message_headers(w->message, headers, max);
+
+	if (count < w->header_count) {
+		(void)fprintf(
+			stderr, "writebehind: bug: librdkafka forgot the headers of a record\n"); /* it ends here */
+		abort();
+	}
+	return count;
+}
+
 static struct wb_write_copy *copy_message(struct wb_write *w, size_t *ret_size)
 {
-	size_t count = wb_kafka_message_headers(w->message, NULL, 0);
+	size_t count = read_headers(w, NULL, 0);
 	size_t size = sizeof(struct wb_write_copy) + count * sizeof(struct wb_header);
 	struct wb_header *headers = wb_xcalloc(count + 1, sizeof *headers);
 	struct wb_write_copy *copy;
 	char *at;
 
-	(void)wb_kafka_message_headers(w->message, headers, count); /* as many as before */
+	(void)read_headers(w, headers, count); /* as many as before */
 	for (size_t i = 0; i < count; i++)
 		size += headers[i].name.len + headers[i].value.len;
 	size += w->key.len + w->value.len;
@@ -55,7 +69,7 @@ void wb_poller_detach_message(void *arg, struct wb_write *w)
 	w->copy = copy_message(w, &size);
 	rd_kafka_message_destroy(w->message);
 	w->message = NULL;
-	atomic_fetch_add(&p->held_bytes, (long long)size - (long long)w->held_bytes);
+	atomic_fetch_add(&p->let_go_bytes, (long long)w->held_bytes - (long long)size);
 	w->held_bytes = size;
 }
 
@@ -71,7 +85,7 @@ void wb_poller_release_message(void *arg, struct wb_write *w)
 	w->message = NULL;
 	w->copy = NULL;
 	w->key = w->value = w->document = (struct wb_slice){ NULL, 0 };
-	atomic_fetch_sub(&p->held_bytes, (long long)w->held_bytes);
+	atomic_fetch_add(&p->let_go_bytes, (long long)w->held_bytes);
 }
 
 size_t wb_poller_message_headers(void *arg, const struct wb_write *w, struct wb_header *headers, size_t max)
@@ -80,7 +94,7 @@ size_t wb_poller_message_headers(void *arg, const struct wb_write *w, struct wb_
 
 	(void)arg;
 	if (!w->copy)
-		return wb_kafka_message_headers(w->message, headers, max);
+		return read_headers(w, headers, max);
 	count = w->copy->header_count;
 	if (count && max)
 		memcpy(headers, w->copy->headers, (count < max ? count : max) * sizeof *headers);
@@ -108,9 +122,9 @@ void wb_poller_drop(struct wb_poller *p, struct wb_write *w)
 	if (w->container)
 		(void)wb_poller_leave_target(p, w);
 	wb_poller_release_message(p, w);
-	atomic_fetch_sub(&p->held_bytes, WB_WRITE_OVERHEAD_BYTES);
+	p->taken_bytes -= WB_WRITE_OVERHEAD_BYTES;
 	leave_partition(part, w);
-	wb_write_free(&w);
+	wb_write_pool_put(&p->writes, &w);
 	wb_poller_partition_idle(p, part);
 }
 

@@ -96,6 +96,7 @@ struct wb_poller {
 	bool looks_by_itself; /* librdkafka looks soon whether its full queue has room: it needs no nudge */
 	int64_t queue_bytes; /* what the data queue holds before librdkafka stops fetching */
 	int64_t unnudged_bytes; /* taken from it since the last nudge */
+	int64_t uncounted_records, uncounted_bytes; /* taken in this turn, for the metrics */
 	bool more; /* the data queue may have records without waking again */
 
 	_Atomic bool containers_changed; /* the workers are to be told */
@@ -106,9 +107,11 @@ struct wb_poller {
 	struct wb_list *to_worker; /* one for each */
 	struct wb_list dead; /* judged here, for the recorder */
 	struct wb_handover finished, returned;
-	atomic_llong held_bytes;
+	int64_t taken_bytes; /* charged to the budget: of all that was taken, */
+	atomic_llong let_go_bytes; /* less what was let go of since; any thread adds */
 	int64_t read_limit_bytes;
 
+	struct wb_write_pool writes;
 	struct wb_target *targets;
 	struct wb_target *last_target;
 	struct wb_header *headers;
@@ -156,6 +159,12 @@ struct wb_poller {
 static inline struct wb_partition *wb_poller_partition_of(const struct wb_write *w)
 {
 	return (struct wb_partition *)w->assignment;
+}
+
+/* Memory of the records on their way. */
+static inline int64_t wb_poller_held_bytes(struct wb_poller *p)
+{
+	return p->taken_bytes - atomic_load(&p->let_go_bytes);
 }
 
 /* After a longer absence membership is to be proven: see gate.h. */

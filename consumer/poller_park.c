@@ -87,9 +87,8 @@ static void forget(struct wb_write *w)
 {
 	const struct wb_slice none = { NULL, 0 };
 
-	free(w->storage);
+	wb_write_release_storage(w);
 	free(w->failure);
-	w->storage = NULL;
 	w->failure = NULL;
 	w->id = w->pk_text = w->epk = w->if_match = w->if_none_match = w->document = none;
 	w->range = NULL;

@@ -408,5 +408,5 @@ void wb_poller_update_gauges(struct wb_poller *p, int64_t now_ms)
 	wb_gauge_set(p->metrics.partitions, (double)count);
 	wb_gauge_set(p->metrics.paused, (double)paused);
 	wb_gauge_set(p->metrics.pending, (double)wb_poller_out(p));
-	wb_gauge_set(p->metrics.held, (double)atomic_load(&p->held_bytes));
+	wb_gauge_set(p->metrics.held, (double)wb_poller_held_bytes(p));
 }

@@ -87,13 +87,13 @@ static struct wb_slice bytes(const void *data, size_t len)
 	return wb_slice(data, data ? len : 0);
 }
 
-/* Memory of the first count of p->headers: in the record, and once more, as librdkafka copies what is looked at. */
+/* Memory of the first count of p->headers in the record. */
 static size_t headers_bytes(const struct wb_poller *p, size_t count)
 {
 	size_t bytes = 0;
 
 	for (size_t i = 0; i < count; i++)
-		bytes += 2 * (p->headers[i].name.len + p->headers[i].value.len);
+		bytes += p->headers[i].name.len + p->headers[i].value.len;
 	return bytes;
 }
 
@@ -112,11 +112,12 @@ static void enter_partition(struct wb_partition *part, struct wb_write *w)
 static void take_record(struct wb_poller *p, struct wb_partition *part, rd_kafka_message_t *message)
 {
 	rd_kafka_timestamp_type_t type;
-	struct wb_write *w = wb_write_new();
+	struct wb_write *w = wb_write_pool_take(&p->writes);
 	size_t headers;
 
 	w->message = message;
 	headers = wb_poller_read_headers(p, w);
+	w->header_count = headers;
 	wb_offsets_delivered(part->offsets, message->offset);
 	enter_partition(part, w);
 	w->offset = message->offset;
@@ -126,10 +127,13 @@ static void take_record(struct wb_poller *p, struct wb_partition *part, rd_kafka
 	w->key = bytes(message->key, message->key_len);
 	w->value = bytes(message->payload, message->len);
 	w->held_bytes = message->key_len + message->len + headers_bytes(p, headers);
-	atomic_fetch_add(&p->held_bytes, (long long)(w->held_bytes + WB_WRITE_OVERHEAD_BYTES));
-	wb_counter_add(p->metrics.records, 1);
-	wb_counter_add(p->metrics.bytes, (double)(message->key_len + message->len));
+	p->taken_bytes += (int64_t)(w->held_bytes + WB_WRITE_OVERHEAD_BYTES);
+	p->uncounted_records++;
+	p->uncounted_bytes += (int64_t)(message->key_len + message->len);
 	wb_poller_decode(p, w, headers);
+	/* Only a letter or a copy needs them again: what this thread allocated, this thread frees, while the cache holds it. */
+	if (headers > 0 && w->message)
+		wb_kafka_message_forget_headers(w->message);
 	if (wb_offsets_gap(part->offsets) >= (size_t)p->settings.options->max_offset_gap)
 		wb_poller_pause(p, part);
 }
@@ -193,7 +197,7 @@ bool wb_poller_read(struct wb_poller *p)
 
 	if (p->draining)
 		return false;
-	while (p->more && count < ROUND_RECORDS && atomic_load(&p->held_bytes) < p->read_limit_bytes) {
+	while (p->more && count < ROUND_RECORDS && wb_poller_held_bytes(p) < p->read_limit_bytes) {
 		rd_kafka_message_t *message = rd_kafka_consume_queue(p->data_queue, 0);
 
 		if (!message) {
@@ -212,6 +216,11 @@ bool wb_poller_read(struct wb_poller *p)
 
 void wb_poller_submit(struct wb_poller *p)
 {
+	if (p->uncounted_records > 0) {
+		wb_counter_add(p->metrics.records, (double)p->uncounted_records);
+		wb_counter_add(p->metrics.bytes, (double)p->uncounted_bytes);
+		p->uncounted_records = p->uncounted_bytes = 0;
+	}
 	for (int64_t i = 0; i < p->settings.options->workers; i++) {
 		if (p->to_worker[i].head)
 			wb_worker_submit(p->workers[i], &p->to_worker[i]);

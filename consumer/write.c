@@ -6,10 +6,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-struct wb_write *wb_write_new(void)
-{
-	struct wb_write *w = wb_xcalloc(1, sizeof *w);
+/* Some 5 MB: more would be held for nothing, as what is in use is charged to the budget and this is not. None where an
+ * address sanitizer watches for writes that are used after their end. */
+#if defined(__SANITIZE_ADDRESS__)
+#define SPARE_MAX 0
+#else
+#define SPARE_MAX 8192
+#endif
 
+static struct wb_write *begin(struct wb_write *w)
+{
+	memset(w, 0, offsetof(struct wb_write, room));
 	w->state = WB_WRITE_WAITING;
 	w->timestamp_ms = -1;
 	w->letter_partition = -1;
@@ -17,15 +24,66 @@ struct wb_write *wb_write_new(void)
 	return w;
 }
 
+struct wb_write *wb_write_new(void)
+{
+	return begin(wb_xmalloc(sizeof(struct wb_write)));
+}
+
+static void release(struct wb_write *w)
+{
+	assert(!w->message && !w->copy);
+	free(w->failure);
+	w->failure = NULL;
+	wb_write_release_storage(w);
+}
+
 void wb_write_free(struct wb_write **w)
 {
 	if (!*w)
 		return;
-	assert(!(*w)->message && !(*w)->copy);
-	free((*w)->failure);
-	free((*w)->storage);
+	release(*w);
 	free(*w);
 	*w = NULL;
+}
+
+void wb_write_release_storage(struct wb_write *w)
+{
+	if (w->storage != w->room)
+		free(w->storage);
+	w->storage = NULL;
+}
+
+char *wb_write_make_storage(struct wb_write *w, size_t size)
+{
+	wb_write_release_storage(w);
+	w->storage = size <= sizeof w->room ? w->room : wb_xmalloc(size);
+	return w->storage;
+}
+
+struct wb_write *wb_write_pool_take(struct wb_write_pool *pool)
+{
+	struct wb_write *w = wb_write_of(wb_list_pop(&pool->spare));
+
+	return w ? begin(w) : wb_write_new();
+}
+
+void wb_write_pool_put(struct wb_write_pool *pool, struct wb_write **w)
+{
+	if (!*w || pool->spare.count >= SPARE_MAX) {
+		wb_write_free(w);
+		return;
+	}
+	release(*w);
+	wb_list_push_front(&pool->spare, &(*w)->link); /* the last one used is the one that the cache still holds */
+	*w = NULL;
+}
+
+void wb_write_pool_release(struct wb_write_pool *pool)
+{
+	struct wb_write *w;
+
+	while ((w = wb_write_of(wb_list_pop(&pool->spare))))
+		wb_write_free(&w);
 }
 
 const char *wb_write_state_text(enum wb_write_state state)

@@ -40,6 +40,9 @@ enum wb_write_state {
 	WB_WRITE_FINISHED,
 };
 
+/* Bytes of a write's strings that need no memory of their own: a UUID as id and a key of some 30 bytes fit. */
+#define WB_WRITE_ROOM 112
+
 /* What the next request for a write does. A write that Cosmos DB refused for ever is condemned: the stored item is read
  * once more before it is judged, to compare it and for its etag, and before anything newer of the item is sent. */
 enum wb_write_step {
@@ -90,6 +93,7 @@ struct wb_write {
 	int64_t offset;
 	int64_t timestamp_ms; /* of the record; -1: none */
 	void *message; /* the Kafka message; NULL once detached or released */
+	size_t header_count; /* of message or copy */
 	struct wb_write_copy *copy; /* owned: of a detached write, until it is released */
 	size_t bulk_bytes; /* what it adds to a bulk at most; 0: it is not sent as an operation */
 	size_t held_bytes; /* charged to the memory budget while message or copy is held */
@@ -132,13 +136,29 @@ struct wb_write {
 		letter_refusals; /* how often Kafka refused its letter at its last step, or for another reason than size */
 
 	void *owner; /* for callbacks that are given the write alone: who has it */
-	char *storage; /* owned: decoded id, canonical key, effective key, conditions; stays until the write is freed */
+	char *storage; /* decoded id, canonical key, effective key, conditions; in room, or owned where that is too small */
+	char room[WB_WRITE_ROOM]; /* last, as it needs no clearing */
 };
 
 /* A new WAITING write without timestamp or letter (-1); everything else zero. The caller owns it. */
 struct wb_write *wb_write_new(void);
 /* Frees the write with its storage and failure; message and copy must be released before (NULL). Sets *w to NULL. */
 void wb_write_free(struct wb_write **w);
+/* Makes that much storage, in place of what there was: slices into it are no longer good. */
+char *wb_write_make_storage(struct wb_write *w, size_t size);
+void wb_write_release_storage(struct wb_write *w);
+
+/* Writes at rest, whose memory the next ones get: one that passes through the consumer costs no allocation. Not
+ * thread-safe. */
+struct wb_write_pool {
+	struct wb_list spare;
+};
+
+/* As wb_write_new. */
+struct wb_write *wb_write_pool_take(struct wb_write_pool *pool);
+/* As wb_write_free; keeps the memory while there is not too much of it. */
+void wb_write_pool_put(struct wb_write_pool *pool, struct wb_write **w);
+void wb_write_pool_release(struct wb_write_pool *pool);
 /* "waiting" …; a literal. */
 const char *wb_write_state_text(enum wb_write_state state);
 /* Passes to the next state; a transition that the picture does not show is a bug and aborts. */

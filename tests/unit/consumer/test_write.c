@@ -136,6 +136,50 @@ static void long_text_is_cut_between_characters(void **state)
 	wb_write_free(&w);
 }
 
+static void storage_is_in_the_write_where_it_fits(void **state)
+{
+	struct wb_write *w = wb_write_new();
+	char *small, *large;
+
+	(void)state;
+	small = wb_write_make_storage(w, WB_WRITE_ROOM);
+	assert_ptr_equal(small, w->room);
+	memset(small, 'a', WB_WRITE_ROOM);
+	large = wb_write_make_storage(w, WB_WRITE_ROOM + 1);
+	assert_ptr_not_equal(large, w->room);
+	memset(large, 'b', WB_WRITE_ROOM + 1);
+	assert_ptr_equal(wb_write_make_storage(w, 1), w->room);
+	wb_write_release_storage(w);
+	assert_null(w->storage);
+	assert_ptr_not_equal(wb_write_make_storage(w, 1000), w->room);
+	wb_write_free(&w);
+}
+
+/* Whatever a write went through, the next one in its memory is as new. */
+static void a_write_from_the_pool_is_as_new(void **state)
+{
+	struct wb_write_pool pool = { { 0 } };
+	struct wb_write *fresh = wb_write_new(), *w;
+
+	(void)state;
+	for (int round = 0; round < 3; round++) {
+		w = wb_write_pool_take(&pool);
+		assert_memory_equal(w, fresh, offsetof(struct wb_write, room));
+		memset(wb_write_make_storage(w, round ? 2000 : 20), 'x', 20);
+		wb_write_note_failure(w, 500, 1, wb_slice_cstr("activity"), wb_slice_cstr("message"), 7);
+		w->tracked = w->alone = true;
+		w->seq = 5;
+		w->request_charge = 2.5;
+		wb_write_advance(w, WB_WRITE_JUDGED);
+		wb_write_pool_put(&pool, &w);
+		assert_null(w);
+	}
+	wb_write_pool_put(&pool, &w); /* none: nothing happens */
+	wb_write_pool_release(&pool);
+	assert_null(pool.spare.head);
+	wb_write_free(&fresh);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -145,6 +189,8 @@ int main(void)
 		cmocka_unit_test(the_last_failure_is_kept_and_the_first_time),
 		cmocka_unit_test(absent_text_of_a_failure_is_empty),
 		cmocka_unit_test(long_text_is_cut_between_characters),
+		cmocka_unit_test(storage_is_in_the_write_where_it_fits),
+		cmocka_unit_test(a_write_from_the_pool_is_as_new),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
