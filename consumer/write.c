@@ -6,13 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Some 5 MB: more would be held for nothing, as what is in use is charged to the budget and this is not. None where an
- * address sanitizer watches for writes that are used after their end. */
-#if defined(__SANITIZE_ADDRESS__)
-#define SPARE_MAX 0
-#else
+/* Some 5 MB: more would be held for nothing, as what is in use is charged to the budget and this is not. */
 #define SPARE_MAX 8192
-#endif
 
 static struct wb_write *begin(struct wb_write *w)
 {
@@ -60,6 +55,16 @@ char *wb_write_make_storage(struct wb_write *w, size_t size)
 	return w->storage;
 }
 
+static bool keeps(const struct wb_write_pool *pool)
+{
+#if defined(__SANITIZE_ADDRESS__)
+	(void)pool;
+	return false; /* so that the sanitizer sees a write that is used after its end */
+#else
+	return pool->spare.count < SPARE_MAX;
+#endif
+}
+
 struct wb_write *wb_write_pool_take(struct wb_write_pool *pool)
 {
 	struct wb_write *w = wb_write_of(wb_list_pop(&pool->spare));
@@ -69,7 +74,7 @@ struct wb_write *wb_write_pool_take(struct wb_write_pool *pool)
 
 void wb_write_pool_put(struct wb_write_pool *pool, struct wb_write **w)
 {
-	if (!*w || pool->spare.count >= SPARE_MAX) {
+	if (!*w || !keeps(pool)) {
 		wb_write_free(w);
 		return;
 	}
