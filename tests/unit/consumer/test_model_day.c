@@ -33,8 +33,9 @@
 #define FLYING_MAX  (RANGES * CONCURRENCY)
 #define SECOND_MS   INT64_C(1000)
 /* Where sanitizers watch, hours are short. */
-#define HOUR_S     (SANITIZED ? 300 : 3600)
-#define HANGS      (SANITIZED ? 4 : 10)
+#define HOUR_S     (SANITIZED ? 120 : 3600)
+#define HANGS      (SANITIZED ? 2 : 10)
+#define RECOVERIES (SANITIZED ? 2 : 6)
 #define TIMEOUT_MS (5 * SECOND_MS)
 
 /* How everything fails; OK: nothing does. */
@@ -548,7 +549,7 @@ static void full_speed_is_back_within_two_seconds_whatever_it_was(void **state)
 
 	(void)state;
 	setup(&d);
-	for (int i = 0; i < 6; i++) {
+	for (int i = 0; i < RECOVERIES; i++) {
 		for (enum way way = REFUSED; way < WAYS; way++) {
 			if (way == TIMES_OUT)
 				continue; /* what hangs is waited for: see the next test */
