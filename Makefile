@@ -18,7 +18,8 @@ SANITIZE ?=
 
 ifeq ($(SANITIZE),address,undefined)
   OUT := $(BUILD)-asan
-  SANFLAGS := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+  SANFLAGS := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer \
+    -DWB_ADDRESS_SANITIZER
 else ifeq ($(SANITIZE),thread)
   OUT := $(BUILD)-tsan
   SANFLAGS := -fsanitize=thread -fno-omit-frame-pointer

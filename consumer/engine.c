@@ -329,11 +329,17 @@ static void forget_outages(struct wb_engine *e)
 	}
 }
 
+void wb_engine_tidy(struct wb_engine *e)
+{
+	leave_gone_ranges(e);
+	forget_outages(e);
+}
+
 int64_t wb_engine_serve(struct wb_engine *e)
 {
 	int64_t next_ms = e->now_ms + IDLE_MS, delayed_ms;
 
-	leave_gone_ranges(e);
+	wb_engine_tidy(e);
 	end_delays(e);
 	wb_engine_serve_conflicts(e);
 	for (struct wb_range_state *rs = e->ranges; rs; rs = rs->next) {
@@ -342,7 +348,6 @@ int64_t wb_engine_serve(struct wb_engine *e)
 		next_ms = range_ms < next_ms ? range_ms : next_ms;
 	}
 	detach_slow(e);
-	forget_outages(e);
 	delayed_ms = wb_delay_heap_next_ms(&e->delayed);
 	return delayed_ms < next_ms ? delayed_ms : next_ms;
 }

@@ -88,6 +88,8 @@ void wb_engine_take(struct wb_engine *e, struct wb_list *batch);
 void wb_engine_replied(struct wb_engine *e, struct wb_batch *batch, const struct wb_reply *reply);
 /* Sends what may be sent now. Returns when to look again, monotonic; INT64_MAX: when something comes. */
 int64_t wb_engine_serve(struct wb_engine *e);
+/* Without sending: ranges that are gone are left, and outages forgotten that nobody waits for. wb_engine_serve does it, too. */
+void wb_engine_tidy(struct wb_engine *e);
 /* The request was cut off by ourselves: its fate is unknown, and that is nobody's fault. The batch is the engine's again. */
 void wb_engine_cut_off(struct wb_engine *e, struct wb_batch *batch);
 /* Hands back whatever may not be sent any more and is not in flight: of assignments that ended, of containers that are

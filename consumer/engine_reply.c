@@ -248,7 +248,7 @@ static void judge_operations(struct wb_engine *e, struct wb_batch *b, const stru
 	struct wb_reply_status refusal = { 0 };
 	size_t operations = b->writes.count;
 	struct wb_write *write;
-	enum says says = REFUSES;
+	enum says says = NOTHING, one;
 	bool throttled = false;
 	int64_t wait_ms = 0;
 
@@ -267,8 +267,10 @@ static void judge_operations(struct wb_engine *e, struct wb_batch *b, const stru
 			throttled = true;
 			wait_ms = verdict.retry_after_ms > wait_ms ? verdict.retry_after_ms : wait_ms;
 		}
-		if (says == REFUSES)
-			says = says_of(rs, verdict.kind, operations);
+		/* What failed by itself while others of its range were written tells nothing of the range. */
+		one = verdict.counts && write->retry_wait_ms > 0 ? NOTHING : says_of(rs, verdict.kind, operations);
+		if (one == SERVES || says == NOTHING)
+			says = one;
 		carry_out(e, rs, write, &verdict);
 	}
 	was_answered(e, b, reply, says, &refusal);

@@ -1,7 +1,7 @@
-/* Whether this process may send to Cosmos DB: a process that was away for long may have lost its partitions without
- * having heard of it, so it proves its membership by a commit first (promise 4).
+/* Whether this process may send to Cosmos DB: a process that was away for long, or to which the group says nothing, may have
+ * lost its partitions without having heard of it, so it proves its membership by a commit first (promise 4).
  *
- * Whoever finds that time has jumped shuts the gate; the poller commits positions and opens it once the group has taken
+ * Whoever finds that time has jumped, or that the group's last word is too old, shuts the gate; the poller commits positions and opens it once the group has taken
  * them, or once it has heard what was lost. Thread-safe: every function but init.
  */
 #ifndef WB_CONSUMER_GATE_H
@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 struct wb_gate {
-	_Atomic uint64_t shut;   /* how often it was shut */
+	_Atomic uint64_t shut; /* how often it was shut */
 	_Atomic uint64_t proven; /* up to which of those membership is proven */
 	void (*wake)(void *arg); /* tells the poller that it was shut; any thread */
 	void *arg;

@@ -33,7 +33,8 @@ struct wb_outage *wb_outage_new(struct wb_health *health, struct wb_metrics *met
 	o->health = health;
 	o->log = log;
 	o->seconds = wb_metrics_counter(metrics, "writebehind_cosmos_outage_seconds_total",
-		"Time during which whole requests to at least one range failed.", "");
+		"Time during which whole requests to at least one range failed, or it refused all that it was sent.",
+		"");
 	wb_mutex_init(&o->lock);
 	wb_health_set(health, "cosmos", true, "");
 	return o;

@@ -206,7 +206,9 @@ static void make_metrics(struct wb_poller *p)
 	to->handed_back = wb_metrics_counter(
 		m, "writebehind_handed_back_total", "Writes handed back unsent when their partition went.", "");
 	to->absences = wb_metrics_counter(m, "writebehind_absences_total",
-		"How often this process was away for so long that it had to prove its membership.", "");
+		"How often nothing was sent because the membership had to be proven: this process was away, or the "
+		"group silent.",
+		"");
 	to->held = wb_metrics_gauge(
 		m, "writebehind_held_bytes", "Memory of records on their way, as charged to the budget.", "");
 	to->pending = wb_metrics_gauge(m, "writebehind_pending_writes", "Writes read and not finished.", "");
@@ -370,6 +372,7 @@ static void turn(struct wb_poller *p)
 	wb_poller_serve_change(p, wb_clock_mono_ms());
 	busy = wb_poller_unpark(p) || busy;
 	busy = wb_poller_read(p) || busy;
+	wb_poller_watch_membership(p, wb_clock_mono_ms());
 	wb_poller_submit(p);
 	tick(p, wb_clock_mono_ms());
 	if (!busy)

@@ -5,6 +5,8 @@
 #define COMMIT_INTERVAL_MS 1000
 #define COMMIT_IDLE_MS     100
 #define PROVE_AGAIN_MS     250
+#define PROVE_PARTITIONS   8
+#define SAY_AGAIN_MS       60000
 /* Kafka's protocol, api keys. */
 #define JOIN_GROUP 11
 #define SYNC_GROUP 14
@@ -129,6 +131,8 @@ static void judge_membership(struct wb_poller *p, rd_kafka_resp_err_t err)
 		p->member_ms = p->commit_sent_ms;
 	if (!err) {
 		wb_gate_prove(&p->gate, p->commit_ticket);
+	} else if (is_no_member(err) && p->commit_sent_ms < p->assigned_ms) {
+		p->prove_at_ms = now_ms; /* it speaks of an earlier membership */
 	} else if (is_no_member(err)) {
 		shut_gate(p, "the group does not know this member; nothing is sent until it does");
 		p->prove_at_ms = now_ms + p->settings.options->session_timeout_ms; /* unless the group speaks first */
@@ -136,7 +140,6 @@ static void judge_membership(struct wb_poller *p, rd_kafka_resp_err_t err)
 		p->prove_at_ms = now_ms + PROVE_AGAIN_MS;
 	}
 	if (!was_open && wb_gate_is_open(&p->gate)) {
-		p->gate_said = false;
 		wb_log_info(p->settings.log, "the group confirms the membership: sending goes on");
 		wb_poller_wake_workers(p);
 	}
@@ -165,6 +168,9 @@ static void on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t err, rd_kafka_topic_pa
 	judge_membership(p, err);
 	if (err || refused) {
 		wb_counter_add(p->metrics.commit_failures, 1);
+		if (p->commit_said_ms && wb_clock_mono_ms() - p->commit_said_ms < SAY_AGAIN_MS)
+			return;
+		p->commit_said_ms = wb_clock_mono_ms();
 		wb_log_info(p->settings.log, "offsets not committed this time",
 			WB_STR("error", rd_kafka_err2name(err ? err : refused)));
 	}
@@ -217,32 +223,58 @@ static bool is_overdue(const struct wb_poller *p, int64_t now_ms)
 	return now_ms - p->member_ms > limit_ms;
 }
 
-/* Shut or open, any commit that the group takes proves the membership, so all positions are committed as they are. As long
- * as there is no position, nothing was read, so there is nothing to send either. */
+/* A few of our partitions, others each time, so that no single topic that is gone keeps the group from confirming us. */
+static rd_kafka_topic_partition_list_t *positions_in_turn(struct wb_poller *p)
+{
+	rd_kafka_topic_partition_list_t *some = rd_kafka_topic_partition_list_new(PROVE_PARTITIONS), *list;
+	size_t count = 0, at = 0;
+
+	for (const struct wb_partition *part = p->ours; part; part = part->next)
+		count++;
+	for (const struct wb_partition *part = p->ours; part; part = part->next, at++) {
+		if ((at + count - p->prove_turn % count) % count < PROVE_PARTITIONS)
+			rd_kafka_topic_partition_list_add(some, part->assignment.topic, part->assignment.partition);
+	}
+	p->prove_turn += PROVE_PARTITIONS;
+	list = some->cnt > 0 ? positions(p, some, WHICH_ALL) : NULL;
+	rd_kafka_topic_partition_list_destroy(some);
+	return list;
+}
+
+/* Any commit that the group takes proves the membership, so positions are committed as they are: all of them while the gate
+ * is shut. As long as there is no position, nothing was read, so there is nothing to send either. */
 static void prove(struct wb_poller *p, int64_t now_ms)
 {
-	if (now_ms >= p->prove_at_ms && commit(p, positions(p, NULL, WHICH_ALL)))
+	bool open = wb_gate_is_open(&p->gate);
+
+	if (now_ms >= p->prove_at_ms && commit(p, open ? positions_in_turn(p) : positions(p, NULL, WHICH_ALL)))
 		p->committed_ms = now_ms;
 }
 
-static void watch_membership(struct wb_poller *p, int64_t now_ms)
+void wb_poller_watch_membership(struct wb_poller *p, int64_t now_ms)
 {
-	if (is_idle(p))
-		p->member_ms = now_ms; /* there is nothing that could be sent wrongly */
-	else if (wb_gate_is_open(&p->gate) && is_overdue(p, now_ms))
+	bool open = wb_gate_is_open(&p->gate), tell;
+
+	if (open && is_overdue(p, now_ms) && !is_idle(p)) {
 		shut_gate(p, "the group does not confirm the membership; nothing is sent until it does");
-	if (wb_gate_is_open(&p->gate))
-		return;
-	if (!p->gate_said)
+		open = false;
+	}
+	if (!open && !p->gate_said)
 		wb_counter_add(p->metrics.absences, 1);
-	p->gate_said = true;
+	p->gate_said = !open;
+	tell = !open && p->ours;
+	if (tell != p->membership_told)
+		wb_health_set(p->settings.health, "membership", !tell,
+			"the group does not confirm that this process is still a member; nothing is sent until it "
+			"does");
+	p->membership_told = tell;
 }
 
 void wb_poller_commit_due(struct wb_poller *p, int64_t now_ms)
 {
 	bool late = now_ms - p->committed_ms >= COMMIT_INTERVAL_MS;
 
-	watch_membership(p, now_ms);
+	wb_poller_watch_membership(p, now_ms);
 	if (p->commit_in_flight || p->change == WB_CHANGE_COMMIT || atomic_load(&p->joining))
 		return;
 	if (!wb_gate_is_open(&p->gate) || now_ms - p->member_ms >= wb_poller_away_max_ms(p) / 2) {

@@ -295,9 +295,8 @@ void wb_poller_forget_owed(struct wb_poller *p)
 	p->owed = NULL;
 }
 
-static void begin_revoke(struct wb_poller *p, rd_kafka_topic_partition_list_t *list)
+static void begin_revoke(struct wb_poller *p, const rd_kafka_topic_partition_list_t *list, bool lost)
 {
-	bool lost = rd_kafka_assignment_lost(p->rk);
 	int64_t room_ms = p->settings.options->cosmos.request_timeout_ms;
 	int64_t drain_ms = p->settings.options->drain_timeout_ms;
 
@@ -325,7 +324,9 @@ void wb_poller_on_rebalance(
 {
 	struct wb_poller *p = opaque;
 
-	(void)rk;
+	/* Looked at first, as any assigning clears it. */
+	bool lost = rd_kafka_assignment_lost(rk);
+
 	p->prove_at_ms = 0; /* the group spoke: see poller_commit.c */
 	/* The group waits for our answer to one change before it tells of the next, unless it lost patience with us, or
 	 * librdkafka joined anew: it does not claim what is being given back then, so others may have it already. */
@@ -335,11 +336,11 @@ void wb_poller_on_rebalance(
 		unassign(p, true);
 	if (err == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
 		p->assigned = true;
-		p->member_ms = wb_clock_mono_ms(); /* told to members only */
+		p->assigned_ms = p->member_ms = wb_clock_mono_ms(); /* told to members only */
 		begin_assign(p, partitions);
 	} else {
 		assign_owed(p, partitions);
-		begin_revoke(p, partitions);
+		begin_revoke(p, partitions, lost);
 	}
 }
 
@@ -369,8 +370,9 @@ static void serve_drain(struct wb_poller *p, int64_t now_ms)
 			return;
 		}
 	}
-	if (p->commit_in_flight)
-		return; /* its answer first, so that ours is not mistaken for it */
+	/* Its answer first, so that ours is not mistaken for it; but the group does not wait for ever. */
+	if (p->commit_in_flight && now_ms < p->change_deadline_ms + FINAL_COMMIT_WAIT_MS)
+		return;
 	p->change = WB_CHANGE_COMMIT;
 	p->change_deadline_ms = now_ms + FINAL_COMMIT_WAIT_MS;
 	wb_poller_commit_final(p, p->change_list);

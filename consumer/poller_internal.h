@@ -140,7 +140,11 @@ struct wb_poller {
 	struct wb_gate gate;
 	uint64_t commit_ticket; /* what the commit in flight proves */
 	int64_t commit_sent_ms; /* when that was sent */
-	int64_t member_ms; /* until then the group was known to count us in, or there was nothing to send */
+	int64_t member_ms; /* until then the group was known to count us in */
+	int64_t assigned_ms; /* when it told an assignment last */
+	bool membership_told; /* in readyz, that it is not confirmed */
+	size_t prove_turn; /* which partitions prove it next */
+	int64_t commit_said_ms; /* when the log told of a refused commit last */
 	int64_t prove_at_ms; /* the next try to open the gate */
 	int64_t turned_boot_ms; /* begin of the last turn, suspended time counted */
 	bool gate_said;
@@ -230,6 +234,8 @@ void wb_poller_commit_due(struct wb_poller *p, int64_t now_ms);
  * nothing to commit, sets final_committed. */
 void wb_poller_commit_final(struct wb_poller *p, const rd_kafka_topic_partition_list_t *only);
 void wb_poller_take_commits(struct wb_poller *p);
+/* Before anything more is handed on: shuts the gate when the group's last word is too old. */
+void wb_poller_watch_membership(struct wb_poller *p, int64_t now_ms);
 /* A turn begins: shuts the gate when this thread was away for long. */
 void wb_poller_watch_absence(struct wb_poller *p);
 

@@ -172,6 +172,8 @@ static int64_t turn(struct wb_worker *w)
 	}
 	if (wb_gate_is_open(w->settings.gate))
 		next_ms = wb_engine_serve(w->engine);
+	else
+		wb_engine_tidy(w->engine);
 	wb_engine_hand_over(w->engine);
 	return next_ms;
 }

@@ -57,7 +57,7 @@ char *wb_write_make_storage(struct wb_write *w, size_t size)
 
 static bool keeps(const struct wb_write_pool *pool)
 {
-#if defined(__SANITIZE_ADDRESS__)
+#ifdef WB_ADDRESS_SANITIZER /* set by the build */
 	(void)pool;
 	return false; /* so that the sanitizer sees a write that is used after its end */
 #else

@@ -8,8 +8,8 @@ import pytest
 
 from harness.fault_proxy import FaultProxy
 from harness.group import assigned, conditions, journal, journal_on, wait_committed, written, written_by
-from harness.kafka import Kafka
-from harness.ports import free_port
+from harness.kafka_filter import (HEARTBEAT, JOIN_GROUP, LEAVE_GROUP, OFFSET_COMMIT, OFFSET_FETCH, SYNC_GROUP, KafkaFilter,
+                                  kafka_behind)
 from harness.process import wait_until
 
 SESSION_MS = 4000
@@ -17,15 +17,9 @@ SESSION_MS = 4000
 
 @pytest.fixture
 def cut_kafka(tmp_path, request):
-    """A broker with two listeners, and the proxy in front of the second one, which only its client can be cut off by."""
-    plain, second, controller = free_port(), free_port(), free_port()
-    proxy = FaultProxy(second)
+    """A broker, and the proxy which only its client can be cut off by."""
+    broker, proxy = kafka_behind(tmp_path / "kafka", FaultProxy)
     request.addfinalizer(proxy.close)
-    broker = Kafka(tmp_path / "kafka", {
-        "listeners": f"PLAINTEXT://127.0.0.1:{plain},SECOND://127.0.0.1:{second},CONTROLLER://127.0.0.1:{controller}",
-        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{plain},SECOND://127.0.0.1:{proxy.port}",
-        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,SECOND:PLAINTEXT,CONTROLLER:PLAINTEXT",
-        "controller.quorum.voters": f"1@127.0.0.1:{controller}"}, port=plain)
     request.addfinalizer(broker.stop)
     broker.start()
     return broker, proxy
@@ -82,3 +76,45 @@ def test_promise_4_one_that_is_cut_off_sends_nothing_for_its_successors(cut_kafk
     topics.broker.publish(topics.writes, ((d["id"], json.dumps(d)) for d in more))
     wait_committed(topics)
     assert sandbox.target.count() == len(documents) + len(more)
+
+
+class SilentCoordinator:
+    """What a connection to the coordinator swallows from the first JoinGroup on after `armed`: all that is about the group."""
+
+    def __init__(self):
+        self.armed = self.silent = False
+
+    def __call__(self, key):
+        self.silent = self.silent or (self.armed and key == JOIN_GROUP)
+        return self.silent and key in (OFFSET_COMMIT, OFFSET_FETCH, JOIN_GROUP, HEARTBEAT, LEAVE_GROUP, SYNC_GROUP)
+
+
+@pytest.mark.timeout(120)
+def test_promise_4_one_that_is_expelled_while_it_joins_writes_no_trickle(tmp_path, request, make_topics, make_sandbox, start):
+    """Its records come one by one and are finished at once, so that it holds nothing most of the time; fetching goes on."""
+    silence = SilentCoordinator()
+    broker, proxy = kafka_behind(tmp_path / "kafka", lambda port: KafkaFilter(port, silence))
+    request.addfinalizer(proxy.close)
+    request.addfinalizer(broker.stop)
+    broker.start()
+    topics = make_topics(broker)
+    sandbox = make_sandbox({"cosmos.ranges": 1})
+    journal_on(sandbox)
+    env = topics.env | sandbox.target.env | {"KAFKA_SESSION_TIMEOUT_MS": SESSION_MS}
+    expelled = start("consumer", env | {"KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{proxy.port}"})
+    wait_until(lambda: has(expelled) == 8, 30, "the first to have all")
+    topics.broker.publish(topics.writes, [(f"x{i}", json.dumps({"id": f"x{i}", "pk": "p"})) for i in range(100)])
+    wait_until(lambda: written(expelled) == 100, 30, "it to work")
+    silence.armed = True
+    other = start("consumer", env, wait=False)
+    wait_until(lambda: has(other) == 8, 60, "the other to have all")
+    since_ms = time.time() * 1000
+    for i in range(20):
+        topics.broker.publish(topics.writes, [(f"t{i}", json.dumps({"id": f"t{i}", "pk": "p"}))])
+        time.sleep(0.4)
+    late = [line["id"] for line in written_by(journal(sandbox), expelled) if line["at_ms"] > since_ms]
+    assert late == []
+    told = conditions(expelled)
+    assert told[0] == 503 and not told[1]["membership"]["ok"], told
+    wait_until(lambda: written(other) >= 20, 30, "the other to write them")
+    expelled.kill()

@@ -210,6 +210,54 @@ static void what_waits_for_a_slow_range_has_memory_of_its_own(void **state)
 	(void)state;
 }
 
+/* Answers all that is in flight: what begins with p fails with 449 each time, all else is written. */
+static void answer_with_poison(struct world *w)
+{
+	while (w->flying_count > 0) {
+		struct wb_batch *b = w->flying[0];
+		int statuses[100];
+		size_t count = 0;
+
+		for (struct wb_link *link = b->writes.head; link; link = link->next)
+			statuses[count++] = wb_write_of(link)->id.data[0] == 'p' ? 449 : 200;
+		answer_bulk(w, statuses, count);
+	}
+}
+
+/* Lets time pass in steps of a millisecond; true when the write is judged within ms. */
+static bool goes_on(struct world *w, int64_t ms, const struct wb_write *until)
+{
+	for (int64_t end_ms = w->now_ms + ms; w->now_ms < end_ms; pass(w, 1)) {
+		serve(w);
+		answer_with_poison(w);
+		wb_engine_hand_over(w->engine);
+		if (until && until->state == WB_WRITE_JUDGED)
+			return true;
+	}
+	return false;
+}
+
+/* Writes that fail by themselves where little else is written: once others went through, neither their neighbours nor
+ * readyz hear of them. */
+static void poison_in_a_quiet_range_holds_nobody_back(void **state)
+{
+	struct world *w = world_new(true, 4);
+
+	(void)state;
+	(void)add(w, WB_OP_UPSERT, "p1", "{}");
+	(void)add(w, WB_OP_UPSERT, "p2", "{}");
+	(void)goes_on(w, 100, NULL);
+	for (int i = 0; i < 40; i++) {
+		char id[8];
+
+		(void)snprintf(id, sizeof id, "g%d", i);
+		assert_true(goes_on(w, i < 3 ? 2000 : 20, add(w, WB_OP_UPSERT, id, "{}")));
+		(void)goes_on(w, 20000 + i * 37, NULL);
+		assert_true(i < 3 || wb_health_ready(w->health));
+	}
+	world_free(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -221,6 +269,7 @@ int main(void)
 		cmocka_unit_test(an_outage_of_point_writes_keeps_no_words),
 		cmocka_unit_test(a_range_that_refuses_each_operation_keeps_no_words),
 		cmocka_unit_test(poison_of_two_holds_nobody_back),
+		cmocka_unit_test(poison_in_a_quiet_range_holds_nobody_back),
 		cmocka_unit_test(what_waits_for_a_slow_range_has_memory_of_its_own),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
