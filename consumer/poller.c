@@ -18,6 +18,7 @@
 #define GAUGES_MS       500
 #define CLOSE_MS        5000
 #define HAND_BACK_MS    500
+#define SETTLE_MS       200
 #define EVENTS_PER_TURN 100
 /* Shares of the memory budget: records on their way, librdkafka's queue, and one fetch. Bodies, replies and the
  * program itself have the rest. */
@@ -290,6 +291,7 @@ static void set_up(struct wb_poller *p, const struct wb_poller_settings *setting
 	wb_gate_init(&p->gate, wake, p);
 	atomic_init(&p->joining, false);
 	atomic_init(&p->joined, false);
+	atomic_init(&p->join_ended_ms, INT64_MIN / 2);
 	p->read_limit_bytes = READ_SHARE(o->memory_budget_bytes);
 	wb_poller_make_topics(p);
 	p->headers_max = 64;
@@ -408,6 +410,14 @@ static void turn_until(struct wb_poller *p, int64_t deadline_ms)
 		turn(p);
 }
 
+/* A group that is left in the middle of a rebalance does not let go in librdkafka 2.0.2 (#4528), and the others then wait for the
+ * end of our session. */
+static bool is_changing(struct wb_poller *p)
+{
+	return p->commit_in_flight || p->change != WB_CHANGE_NONE || atomic_load(&p->joining) ||
+		wb_clock_mono_ms() - atomic_load(&p->join_ended_ms) < SETTLE_MS;
+}
+
 /* Nothing is sent any more when only a request's time is left, so that every one has its end before the group is left: it
  * could take effect after the next owner's writes. What waits for a container that may never come goes back at once. */
 static void drain(struct wb_poller *p)
@@ -436,8 +446,7 @@ static void drain(struct wb_poller *p)
 			turn(p);
 	}
 	deadline_ms = wb_clock_mono_ms() + CLOSE_MS;
-	while ((p->commit_in_flight || p->change == WB_CHANGE_COMMIT || atomic_load(&p->joining)) &&
-		wb_clock_mono_ms() < deadline_ms && !atomic_load(&p->fatal))
+	while (is_changing(p) && wb_clock_mono_ms() < deadline_ms && !atomic_load(&p->fatal))
 		turn(p);
 	wb_poller_commit_final(p, NULL);
 	while (!p->final_committed && wb_clock_mono_ms() < deadline_ms && !atomic_load(&p->fatal))

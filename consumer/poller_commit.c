@@ -48,8 +48,10 @@ static rd_kafka_resp_err_t on_response(rd_kafka_t *rk, int fd, const char *broke
 	(void)correlation;
 	(void)size;
 	(void)rtt;
-	if (key == SYNC_GROUP || (key == JOIN_GROUP && err))
+	if (key == SYNC_GROUP || (key == JOIN_GROUP && err)) {
+		atomic_store(&p->join_ended_ms, wb_clock_mono_ms());
 		atomic_store(&p->joining, false);
+	}
 	return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 

@@ -131,6 +131,7 @@ struct wb_poller {
 	int64_t change_ask_ms; /* when it is to be asked; INT64_MAX: it was */
 	_Atomic bool joining; /* a JoinGroup is on its way: see poller_commit.c */
 	_Atomic bool joined; /* a JoinGroup was sent at least once */
+	_Atomic int64_t join_ended_ms; /* when the last one had its end: what it brought is told a little later */
 	bool cooperative; /* the group's protocol, as it was last told */
 	bool assigned; /* the group told of an assignment at least once */
 	int64_t forward_until_ms; /* partitions' queues are forwarded again and again until then */
