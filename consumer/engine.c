@@ -376,10 +376,11 @@ static int64_t serve_ranges(struct wb_engine *e)
 	int64_t next_ms = INT64_MAX;
 
 	for (struct wb_range_state *rs = e->ranges; rs; rs = rs->next) {
+		bool had_room = wb_engine_has_room(e);
 		int64_t range_ms = wb_engine_serve_range(e, rs);
 
 		next_ms = range_ms < next_ms ? range_ms : next_ms;
-		if (!waits && (rs->ready.head || rs->again.head) && !wb_engine_has_room(e))
+		if (!waits && !had_room && (rs->ready.head || rs->again.head))
 			waits = rs;
 	}
 	if (waits)
