@@ -223,31 +223,36 @@ void wb_bulk_probe(struct wb_buf *body, struct wb_slice id, struct wb_slice pk_t
 /* The members of an operation's reply that are read. */
 enum member { OTHER, STATUS_CODE, SUBSTATUS_CODE, REQUEST_CHARGE, RETRY_AFTER, ETAG, RESOURCE_BODY };
 
+static enum member member_of_plain(const char *name, size_t len)
+{
+	/* Lengths that the compiler knows are compared without a call. */
+#define IS(literal) (len == LEN(literal) && memcmp(name, literal, LEN(literal)) == 0)
+	if (IS("statusCode"))
+		return STATUS_CODE;
+	if (IS("requestCharge"))
+		return REQUEST_CHARGE;
+	if (IS("eTag"))
+		return ETAG;
+	if (IS("resourceBody"))
+		return RESOURCE_BODY;
+	if (IS("subStatusCode"))
+		return SUBSTATUS_CODE;
+	if (IS("retryAfterMilliseconds"))
+		return RETRY_AFTER;
+#undef IS
+	return OTHER;
+}
+
 static enum member member_of(struct wb_slice raw_name)
 {
-	static const struct {
-		const char *name;
-		size_t raw_len;
-		enum member member;
-	} members[] = {
-#define MEMBER(name, member) { name, sizeof(name) + 1, member }
-		MEMBER("statusCode", STATUS_CODE),
-		MEMBER("requestCharge", REQUEST_CHARGE),
-		MEMBER("eTag", ETAG),
-		MEMBER("resourceBody", RESOURCE_BODY),
-		MEMBER("subStatusCode", SUBSTATUS_CODE),
-		MEMBER("retryAfterMilliseconds", RETRY_AFTER),
-#undef MEMBER
-	};
-	bool escaped = memchr(raw_name.data, '\\', raw_name.len);
+	enum member member = member_of_plain(raw_name.data + 1, raw_name.len - 2);
+	char decoded[6 * LEN("retryAfterMilliseconds") + 2]; /* an escape takes 6 bytes at most */
+	size_t len;
 
-	for (size_t i = 0; i < WB_ARRAY_LEN(members); i++) {
-		if (escaped ? wb_json_name_is(raw_name, members[i].name)
-			    : raw_name.len == members[i].raw_len &&
-					memcmp(raw_name.data + 1, members[i].name, raw_name.len - 2) == 0)
-			return members[i].member;
-	}
-	return OTHER;
+	if (member != OTHER || raw_name.len > sizeof decoded || !memchr(raw_name.data, '\\', raw_name.len))
+		return member;
+	len = wb_json_string_decode_into(raw_name, decoded);
+	return len == SIZE_MAX ? OTHER : member_of_plain(decoded, len);
 }
 
 /* A raw number. Up to 15 digits around a point and no exponent, as every number here has, are exact as whole number and

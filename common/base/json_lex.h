@@ -63,10 +63,6 @@ const char *wb_json_lex_exponent(struct wb_json_lex *x, const char *p);
 const char *wb_json_lex_literal(struct wb_json_lex *x, const char *p);
 /* Validates the value that starts at p, at most depth_max containers deep. */
 const char *wb_json_lex_value(struct wb_json_lex *x, const char *p, unsigned depth_max);
-/* Validates the document at p and finds what wb_json_scan_document finds. The position after the value also for
- * WB_JSON_NOT_OBJECT; *ret only for WB_JSON_OK. */
-const char *wb_json_search(struct wb_json_lex *x, const char *p, const struct wb_json_paths *paths,
-	struct wb_json_document *ret, enum wb_json_status *ret_status);
 /* Whether a raw name (with quotes) is, decoded, these bytes. */
 bool wb_json_name_equals(struct wb_slice raw_name, struct wb_slice name);
 
@@ -226,6 +222,18 @@ static inline const char *wb_json_lex_number(struct wb_json_lex *x, const char *
 	if (WB_UNLIKELY((next | 0x20) == 'e'))
 		return wb_json_lex_exponent(x, after + 1);
 	return after;
+}
+
+/* wb_json_lex_value without a call for the most frequent values. */
+static inline const char *wb_json_lex_any(struct wb_json_lex *x, const char *p, unsigned depth_max)
+{
+	unsigned char c = wb_json_lex_peek(x, p);
+
+	if (c == '"')
+		return wb_json_lex_string(x, p + 1);
+	if (c >= '0' && c <= '9')
+		return wb_json_lex_number(x, p);
+	return wb_json_lex_value(x, p, depth_max);
 }
 
 /* p is where a member of an object must start; gives the position of its value, the name's quotes included in

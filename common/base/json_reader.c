@@ -1,4 +1,4 @@
-#include "common/base/json_lex.h"
+#include "common/base/json_blocks.h"
 
 void wb_json_reader_init(struct wb_json_reader *r, struct wb_slice text)
 {
@@ -145,7 +145,7 @@ enum wb_json_status wb_json_reader_skip(struct wb_json_reader *r, struct wb_json
 
 	if (!on_value(r, &x))
 		return r->status;
-	after = wb_json_lex_value(&x, r->at, WB_JSON_DEPTH_MAX);
+	after = wb_json_lex_any(&x, r->at, WB_JSON_DEPTH_MAX);
 	if (after == NULL)
 		return stick(r, &x, WB_JSON_INVALID);
 	if (ret)
@@ -160,18 +160,20 @@ enum wb_json_status wb_json_reader_document(
 	struct wb_json_reader *r, const struct wb_json_paths *paths, struct wb_json_document *ret)
 {
 	struct wb_json_lex x = lexer(r);
+	struct wb_json_search s;
 	enum wb_json_status status;
 	const char *after;
 
 	if (!on_value(r, &x))
 		return r->status;
-	after = wb_json_search(&x, r->at, paths, ret, &status);
+	after = wb_json_search(WB_JSON_ISA, &x, r->at, paths, &s, &status);
 	if (after == NULL)
 		return stick(r, &x, status);
 	if (status != WB_JSON_OK) {
 		(void)wb_json_lex_fail(&x, r->at, "a document must be an object");
 		return stick(r, &x, status);
 	}
+	*ret = wb_json_search_result(&s, paths, wb_slice(r->at, (size_t)(after - r->at)));
 	r->at = after;
 	r->on_value = false;
 	return WB_JSON_OK;

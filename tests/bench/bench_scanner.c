@@ -1,11 +1,13 @@
 /* How fast the scanner finds id and partition key beside a parser that builds a tree (jansson).
  *
  * Inputs: every entry of the ISO registries (Debian package iso-codes) as a document of its own, documents full of
- * numbers, and one request body that holds all the registries' documents, split by the pull reader.
- * Each figure is the median of RUNS runs over the whole input.
+ * numbers, the documents of 1 KB that pipeline.py sends, one request body that holds all the registries' documents,
+ * split by the pull reader, and replies to bulks of 100 operations, as the consumer reads them.
+ * Each figure is the median of RUNS runs over the whole input, by the time on a processor: others may be at work, too.
  */
 #include "common/base/buf.h"
 #include "common/base/json_scan.h"
+#include "consumer/bulk.h"
 
 #include <jansson.h>
 
@@ -14,7 +16,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { RUNS = 5, RUN_MS = 200, DOCUMENTS_MAX = 100000, INPUT_BYTES_MAX = 64 << 20 };
+enum { RUNS = 5, RUN_MS = 200, DOCUMENTS_MAX = 100000, INPUT_BYTES_MAX = 64 << 20, BULK_OPERATIONS = 100 };
 
 struct input {
 	const char *name;
@@ -116,6 +118,52 @@ static void make_numbers(struct input *in)
 	}
 }
 
+/* The documents of pipeline.py: entries of one registry in a list, as many as fill 1 KB. */
+static void make_pipeline(struct input *in)
+{
+	json_t *root = json_load_file("/usr/share/iso-codes/json/iso_3166-2.json", 0, NULL);
+	const json_t *entries = json_object_get(root, "3166-2");
+	size_t count = json_array_size(entries);
+
+	input_init(in, "pipeline");
+	must(count > 0, "the package iso-codes is missing");
+	for (size_t document = 0; document < 2000; document++) {
+		wb_buf_appendf(&in->bytes,
+			"{\"id\":\"doc-%08zu\",\"registry\":\"tenant-%zu\",\"seq\":%zu,\"entries\":[", document,
+			document * 7919 % 5000, document);
+		for (size_t at = document; in->bytes.len - in->offsets[document] < 1000; at++) {
+			char *text = json_dumps(json_array_get(entries, at % count), JSON_COMPACT | JSON_ENSURE_ASCII);
+
+			must(text != NULL, "out of memory");
+			wb_buf_append_cstr(&in->bytes, at > document ? "," : "");
+			wb_buf_append_cstr(&in->bytes, text);
+			free(text);
+		}
+		wb_buf_append_cstr(&in->bytes, "]}");
+		input_close_document(in);
+	}
+	json_decref(root);
+}
+
+/* As the service answers plain upserts. */
+static void make_replies(struct input *in)
+{
+	input_init(in, "bulk-replies");
+	for (unsigned reply = 0; reply < 100; reply++) {
+		for (unsigned i = 0; i < BULK_OPERATIONS; i++) {
+			unsigned number = reply * BULK_OPERATIONS + i;
+
+			wb_buf_append_cstr(&in->bytes, i ? "," : "[");
+			wb_buf_appendf(&in->bytes,
+				"{\"statusCode\":%d,\"subStatusCode\":0,\"requestCharge\":%u.%02u,"
+				"\"eTag\":\"\\\"%08x-0000-0d00-0000-%012x0000\\\"\"}",
+				number % 3 ? 200 : 201, 5 + number % 7, number % 100, number * 2654435761U, number);
+		}
+		wb_buf_append_cstr(&in->bytes, "]");
+		input_close_document(in);
+	}
+}
+
 static void make_body(struct input *in, const struct input *documents)
 {
 	input_init(in, "request-body");
@@ -176,11 +224,34 @@ static void tree_body(struct wb_slice text, const struct wb_json_paths *paths)
 	json_decref(root);
 }
 
+static void scan_reply(struct wb_slice text, const struct wb_json_paths *paths)
+{
+	struct wb_operation_reply replies[BULK_OPERATIONS];
+
+	(void)paths;
+	must(wb_bulk_reply_parse(text, replies, BULK_OPERATIONS, NULL) == WB_OK && replies[0].etag.data != NULL,
+		"a reply was refused");
+}
+
+static void tree_reply(struct wb_slice text, const struct wb_json_paths *paths)
+{
+	json_t *root = json_loadb(text.data, text.len, 0, NULL), *reply;
+	size_t i;
+
+	(void)paths;
+	must(json_array_size(root) == BULK_OPERATIONS, "a reply was refused");
+	json_array_foreach(root, i, reply) {
+		must(json_is_integer(json_object_get(reply, "statusCode")) && json_object_get(reply, "eTag"),
+			"a reply was refused");
+	}
+	json_decref(root);
+}
+
 static double now_s(void)
 {
 	struct timespec t;
 
-	must(clock_gettime(CLOCK_MONOTONIC, &t) == 0, "no clock");
+	must(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t) == 0, "no clock");
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
@@ -227,20 +298,26 @@ static void measure(const struct input *in, scan_fn scan, scan_fn tree, const st
 
 int main(void)
 {
-	static struct input registries, numbers, body;
+	static struct input registries, numbers, pipeline, body, replies;
 	struct wb_json_paths paths = { .count = 0 };
 	struct wb_slice path = WB_SLICE_LIT("/registry");
 
 	must(wb_json_paths_add(&paths, path, NULL) == WB_OK, "bad path");
 	load_registries(&registries);
 	make_numbers(&numbers);
+	make_pipeline(&pipeline);
 	make_body(&body, &registries);
+	make_replies(&replies);
 	measure(&registries, scan_document, tree_document, &paths);
 	measure(&numbers, scan_document, tree_document, &paths);
+	measure(&pipeline, scan_document, tree_document, &paths);
 	measure(&body, scan_body, tree_body, &paths);
+	measure(&replies, scan_reply, tree_reply, &paths);
 	wb_buf_release(&registries.bytes);
 	wb_buf_release(&numbers.bytes);
+	wb_buf_release(&pipeline.bytes);
 	wb_buf_release(&body.bytes);
+	wb_buf_release(&replies.bytes);
 	wb_json_paths_release(&paths);
 	return 0;
 }

@@ -8,9 +8,10 @@
  * - jansson refuses \u0000 in member names even when it is told to allow it in strings;
  * - jansson passes a zero byte directly behind a number or a literal (it loses a zero byte that it puts back), the
  *   scanner refuses it.
+ * Every instruction set of this machine must say the same as the tokens alone.
  * jansson keeps the last of duplicate members, so that the found values are compared only where the scanner saw none.
  */
-#include "common/base/json_scan.h"
+#include "common/base/json_blocks.h"
 
 #include <jansson.h>
 
@@ -139,6 +140,54 @@ static const json_t *at_path(const json_t *root, const char *first, const char *
 	return second ? json_object_get(member, second) : member;
 }
 
+struct found {
+	struct wb_json_lex x;
+	struct wb_json_document document;
+	enum wb_json_status status;
+	const char *after;
+};
+
+static struct found search(enum wb_json_isa isa, struct wb_slice text, const struct wb_json_paths *paths)
+{
+	char tail[WB_JSON_TAIL_BYTES];
+	struct found f = { .x = wb_json_lex_init(&text, tail) };
+	struct wb_json_search s;
+
+	f.after = wb_json_search(isa, &f.x, text.data, paths, &s, &f.status);
+	if (f.status == WB_JSON_OK)
+		f.document = wb_json_search_result(&s, paths, wb_slice(text.data, (size_t)(f.after - text.data)));
+	return f;
+}
+
+static void same_found(const struct wb_json_value *a, const struct wb_json_value *b)
+{
+	must(a->type == b->type && a->raw.data == b->raw.data && a->raw.len == b->raw.len,
+		"an instruction set finds something else");
+}
+
+static void check_instruction_sets(struct wb_slice text, const struct wb_json_paths *paths)
+{
+	struct found tokens = search(WB_JSON_ISA_NONE, text, paths);
+
+	for (enum wb_json_isa isa = WB_JSON_ISA_NONE + 1; isa < WB_JSON_ISAS; isa++) {
+		struct found f;
+
+		if (!wb_json_isa_runs(isa))
+			continue;
+		f = search(isa, text, paths);
+		must(f.status == tokens.status && f.after == tokens.after, "an instruction set judges differently");
+		if (!f.after)
+			must(f.x.error_at == tokens.x.error_at && f.x.error_text == tokens.x.error_text,
+				"an instruction set sees another error");
+		if (f.status != WB_JSON_OK)
+			continue;
+		must(wb_slice_eq(f.document.raw, tokens.document.raw), "an instruction set finds another end");
+		same_found(&f.document.id, &tokens.document.id);
+		for (size_t i = 0; i < WB_ARRAY_LEN(paths_text); i++)
+			same_found(&f.document.keys[i], &tokens.document.keys[i]);
+	}
+}
+
 static void check_document(struct wb_slice text, const json_t *root)
 {
 	struct wb_json_paths paths = { .count = 0 };
@@ -170,6 +219,8 @@ static void check_document(struct wb_slice text, const json_t *root)
 		same_value(&document.keys[1], at_path(root, "a", "b"));
 		same_value(&document.keys[2], at_path(root, "a", NULL));
 	}
+	if (text.len > 0)
+		check_instruction_sets(text, &paths);
 	wb_json_paths_release(&paths);
 }
 

@@ -1,5 +1,6 @@
 /* JSONTestSuite once more, for the words that take the place of SSE2 where there is none. */
 #define WB_JSON_PORTABLE
+#define WB_JSON_ISA WB_JSON_ISA_NONE
 #include "common/base/json_lex.c"
 #include "common/base/json_reader.c"
 #include "common/base/json_scan.c"
