@@ -1,0 +1,50 @@
+"""One, two and four consumers at a long service time with one request in flight per range and consumer: what more
+consumers bring."""
+
+from lib import DOCUMENTS, RUNS, say
+from lib.measuring import median
+from lib.report import report
+
+RANGES, SERVICE_MS, PARTITIONS = 16, 100, 16
+COUNTS = (1, 2, 4)
+SANDBOX = {"cosmos.ranges": RANGES, "fault.latency.ms": SERVICE_MS}
+CONSUMER = {"cosmos.range.concurrency": 1}
+
+
+def consumers(rig):
+    rows = {count: [] for count in COUNTS}
+    for number in range(RUNS):
+        for count in COUNTS:
+            say(f"{count} consumers, run {number + 1} of {RUNS}")
+            rows[count].append(measure(rig, count, DOCUMENTS // 5))
+    one = median(rows[1])["documents_per_s"]
+    for count in COUNTS:
+        ratio = median(rows[count])["documents_per_s"] / (one * count)
+        report(rig, f"consumers-{count}", rows[count], "ratio >= 0.95", ratio >= 0.95, f"{count} times one consumer",
+               ratio, SANDBOX, extra={"consumers": count})
+
+
+def measure(rig, count, share):
+    """The figures of a run with `share` documents for each consumer: documents_per_s is from when the partitions are
+    shared out until most is written."""
+    total = share * count
+    with rig.case(shape={"count": total, "items": total, "partitions": PARTITIONS}, sandbox=SANDBOX, consumer=CONSUMER,
+                  consumers=count) as one:
+        one.begin()
+        one.watch(lambda _: _shared_out(one), every_s=0.1)
+        begin = one.watch(lambda sample: sample["accepted"] > 0)
+        begin = one.watch(lambda sample: sample["at"] >= begin["at"] + 1)
+        end = one.watch(lambda sample: sample["accepted"] >= 0.85 * total)
+        one.watch(one.finished)
+        figures = one.end()
+    if end["at"] - begin["at"] < 1:
+        raise SystemExit("the partitions were shared out too late to measure anything: more BENCH_DOCUMENTS")
+    return figures | {"documents_per_s": (end["accepted"] - begin["accepted"]) / (end["at"] - begin["at"])}
+
+
+def _shared_out(one):
+    try:
+        return all(consumer.metric("writebehind_assigned_partitions") == PARTITIONS / len(one.consumers)
+                   for consumer in one.consumers)
+    except OSError:
+        return False
