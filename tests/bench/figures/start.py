@@ -2,8 +2,6 @@
 
 import time
 
-from harness.programs import run
-
 from lib import RUNS, say
 from lib.measuring import emit
 
@@ -19,7 +17,7 @@ def start(rig):
         for number in range(STARTS):
             say(f"start, {number + 1} of {STARTS}")
             before = one.emulator.upserts()["accepted"]
-            run("publish", one.documents.path, env=one.topics.env)
+            one.publish()
             started = time.monotonic()
             consumer.start(wait=False)
             took.append(one.watch(lambda sample: sample["accepted"] > before, every_s=0.002)["at"] - started)

@@ -27,37 +27,33 @@ IDLE_S = 60  # a run in which nothing is written for so long has failed
 
 
 class Rig:
-    """The broker, the topics that were filled, and what was measured already: figures that rest on the same runs share
-    them."""
+    """The broker, and what was made and measured already: documents, filled topics, runs that several figures rest
+    on."""
 
     def __init__(self):
         self.directory = Path(tempfile.mkdtemp(prefix="writebehind-bench-"))
         self.broker = Kafka(self.directory / "kafka").start()
-        self._filled, self._measured = {}, {}
+        self._made = {}
         self._numbers = itertools.count(1)
 
     def close(self):
         self.broker.stop()
         shutil.rmtree(self.directory, ignore_errors=True)
 
-    def filled(self, count=DOCUMENTS, size=1000, items=ITEMS, partitions=8):
-        """(documents, topics): topics of which the writes hold these documents. Filled once, read as often as wanted."""
-        shape = (count, size, items, partitions)
-        if shape not in self._filled:
-            say(f"publishing {count} documents of {size} bytes into {partitions} partitions")
-            documents = Documents(self.directory / f"documents-{next(self._numbers)}.ndjson", count, size, items)
-            topics = Topics(self.broker, partitions)
-            self.publish(documents, topics)
-            self._filled[shape] = (documents, topics)
-        return self._filled[shape]
+    def documents(self, count=DOCUMENTS, size=1000, items=ITEMS):
+        """A file of documents, made once."""
+        def make():
+            return Documents(self.directory / f"documents-{next(self._numbers)}.ndjson", count, size, items)
+        return self.once(("documents", count, size, items), make)
 
-    def forget(self, **shape):
-        """Gives the disk of a filled topic back."""
-        key = (shape.get("count", DOCUMENTS), shape.get("size", 1000), shape.get("items", ITEMS),
-               shape.get("partitions", 8))
-        documents, topics = self._filled.pop(key)
-        self.broker.delete_topic(topics.writes)
-        documents.path.unlink()
+    def filled(self, partitions=8, **shape):
+        """(documents, topics): topics of which the writes hold these documents. Filled once, read as often as wanted."""
+        def fill():
+            documents, topics = self.documents(**shape), Topics(self.broker, partitions)
+            say(f"publishing {documents.count} documents of {documents.mean_bytes:.0f} bytes into {partitions} partitions")
+            self.publish(documents, topics)
+            return documents, topics
+        return self.once(("filled", partitions, *sorted(shape.items())), fill)
 
     def publish(self, documents, topics):
         """Fills the topics with writebehind-publish; what that took."""
@@ -69,9 +65,9 @@ class Rig:
 
     def once(self, name, measure):
         """What measure() returned the first time."""
-        if name not in self._measured:
-            self._measured[name] = measure()
-        return self._measured[name]
+        if name not in self._made:
+            self._made[name] = measure()
+        return self._made[name]
 
     def runs(self, name, runs=RUNS, **case):
         """The figures of one run, `runs` times."""
@@ -119,11 +115,19 @@ class Rig:
 
 
 class Case:
-    """One run: the documents of a filled topic, read by a new group, into a new emulator, and checked there."""
+    """One run: the documents of a topic, read by a new group, into a new emulator, and checked there.
 
-    def __init__(self, rig, directory, shape=None, sandbox=None, consumer=None, consumers=1, tls=False):
+    shape: the documents, and the partitions of their topic; with fill=False the topic is empty until publish(). sandbox
+    and consumer: settings of the programs."""
+
+    def __init__(self, rig, directory, shape=None, sandbox=None, consumer=None, consumers=1, tls=False, fill=True):
         self.rig, self.directory, self.tls = rig, directory, tls
-        self.documents, self.topics = rig.filled(**(shape or {}))
+        shape = dict(shape or {})
+        if fill:
+            self.documents, self.topics = rig.filled(**shape)
+        else:
+            self.topics = Topics(rig.broker, shape.pop("partitions", 8))
+            self.documents = rig.documents(**shape)
         self.sandbox_settings = {"cosmos.ranges": 8} | (sandbox or {})
         self.consumer_settings, self.count = consumer or {}, consumers
         self.samples = []
@@ -154,6 +158,9 @@ class Case:
         self.started = time.monotonic()
         for consumer in self.consumers:
             consumer.start(wait=False)
+
+    def publish(self):
+        self.rig.publish(self.documents, self.topics)
 
     def watch(self, until, every_s=0.025):
         """Samples until a sample is what is waited for, and returns that. Being asked costs the emulator time, too. Each
@@ -189,6 +196,9 @@ class Case:
         before = self.samples[-5:][0]
         return before["accepted"] == sample["accepted"] and self.outcomes() >= self.documents.count
 
+    def pending(self):
+        return sum(consumer.metric("writebehind_pending_writes") for consumer in self.consumers)
+
     def outcomes(self):
         return sum(consumer.metric("writebehind_outcomes_total", outcome=outcome) for consumer in self.consumers
                    for outcome in ("written", "superseded"))
@@ -196,7 +206,9 @@ class Case:
     def end(self):
         """Waits until everything is told, checks what is stored, stops the consumers; returns the run's figures."""
         last = next(sample for sample in self.samples if sample["accepted"] == self.samples[-1]["accepted"])
-        wait_until(lambda: self.outcomes() >= self.documents.count, IDLE_S, "every write to have an outcome")
+        # Writes may come twice, after a rebalance: their outcomes alone do not say that all are there.
+        wait_until(lambda: self.outcomes() >= self.documents.count and not self.pending(), IDLE_S,
+                   "every write to have an outcome")
         whole_cpu = sum(consumer.cpu_s() for consumer in self.consumers)
         superseded = sum(consumer.metric("writebehind_outcomes_total", outcome="superseded")
                          for consumer in self.consumers)
