@@ -47,13 +47,20 @@ def main():
     if set(wanted) - set(FIGURES):
         parser.error(f"there is no {', '.join(sorted(set(wanted) - set(FIGURES)))}: --list")
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])
+    failed = []
     rig = Rig()
     try:
         for name in wanted:
             say(name)
-            FIGURES[name](rig)
+            try:
+                FIGURES[name](rig)
+            except (SystemExit, TimeoutError) as why:
+                say(f"{name} failed: {why}")
+                failed.append(name)
     finally:
         rig.close()
+    if failed:
+        raise SystemExit(f"bench: failed: {', '.join(failed)}")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,9 @@ def start(rig):
     took = []
     with rig.case(shape={"count": DOCUMENTS, "items": DOCUMENTS}) as one:
         consumer, = one.consumers
-        one.measure()
+        one.begin()
+        one.watch(one.finished)
+        consumer.stop()
         for number in range(STARTS):
             say(f"start, {number + 1} of {STARTS}")
             before = one.emulator.upserts()["accepted"]

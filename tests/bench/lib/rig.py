@@ -182,8 +182,9 @@ class Case:
 
     def sample(self):
         port = self.front.port if self.front else self.emulator.port
+        asked = time.monotonic()
         return self.emulator.upserts() | {
-            "at": time.monotonic(), "consumer_cpu": sum(consumer.cpu_s() for consumer in self.consumers),
+            "asked": asked, "at": time.monotonic(), "consumer_cpu": sum(consumer.cpu_s() for consumer in self.consumers),
             "broker_cpu": self.rig.broker.process.cpu_s(), "emulator_cpu": self.sandbox.process.cpu_s(),
             # One of those to the emulator is ours.
             "connections": connections_to(port) - (0 if self.front else 1)}
