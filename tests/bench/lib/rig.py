@@ -195,7 +195,7 @@ class Case:
         if sample["accepted"] >= self.documents.count:
             return True
         before = self.samples[-5:][0]
-        return before["accepted"] == sample["accepted"] and self.outcomes() >= self.documents.count
+        return 0 < before["accepted"] == sample["accepted"] and self.outcomes() >= self.documents.count
 
     def pending(self):
         return sum(consumer.metric("writebehind_pending_writes") for consumer in self.consumers)
