@@ -73,7 +73,7 @@ FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 BENCH_SRC := $(wildcard tests/bench/bench_*.c tests/bench/tool_*.c)
 BENCH_BINS := $(patsubst tests/bench/%.c,$(OUT)/bench/%,$(BENCH_SRC))
 
-.PHONY: all demo check test lint fmt fmt-check sanitize fuzz bench docs install clean help unit system soak programs
+.PHONY: all demo check test lint fmt fmt-check sanitize fuzz bench bench-sweep docs install clean help unit system soak programs
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -150,8 +150,13 @@ $(BENCH_BINS): $(OUT)/bench/%: $(OUT)/obj/tests/bench/%.o $(OUT)/lib/consumer.a 
 	@mkdir -p $(@D)
 	$(call say,LINK)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+$(OUT)/bench/tool_tls: LDLIBS += $(shell pkg-config --libs libssl)
 bench: all $(BENCH_BINS) ## measure; one JSON object a line
 	@sh tests/bench/run.sh $(OUT)
+
+bench-sweep: all $(BENCH_BINS) ## measure the data of docs/PERFORMANCE.md and draw its pictures
+	@WB_BUILD=$(OUT) .venv/bin/python tests/bench/sweep.py docs/performance/sweep.csv
+	@python3 docs/performance.py
 
 demo: all ## the whole story on this machine: sandbox, producer, consumer, dead letters, ledger
 	@BUILD=$(OUT) KEEP=$(KEEP) python3 examples/demo.py
@@ -167,6 +172,6 @@ clean: ## remove what was built
 	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan $(BUILD)-fuzz
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 -include $(shell find $(OUT)/obj -name '*.d' 2>/dev/null)

@@ -1,5 +1,9 @@
 #!/bin/sh
-# The consumer's throughput and cost on real Kafka and the emulator: see pipeline.py. Needs what setup.sh installs.
-out=${1:?usage: bench_pipeline.sh OUT}
+# The consumer's figures on real Kafka and the emulator: see pipeline.py. Needs what setup.sh installs.
+#
+#   bench_pipeline.sh OUT                     all of them
+#   bench_pipeline.sh OUT --only cpu,speed    some; --list names them
+out=${1:?usage: bench_pipeline.sh OUT [--list] [--only NAME,NAME]}
+shift
 root=$(cd "$(dirname "$0")/../.." && pwd)
-WB_BUILD=$out exec "$root/.venv/bin/python" "$root/tests/bench/pipeline.py"
+WB_BUILD=$out exec "$root/.venv/bin/python" "$root/tests/bench/pipeline.py" "$@"
