@@ -134,14 +134,16 @@ int64_t wb_engine_serve_range(struct wb_engine *e, struct wb_range_state *rs)
 	int64_t wait_ms = INT64_MAX;
 
 	while (wb_throttle_may_send(&rs->throttle, e->now_ms)) {
-		struct wb_batch *b = next_batch(e, rs, &wait_ms);
+		struct wb_batch *b = wb_engine_may_spend(e, rs, &wait_ms) ? next_batch(e, rs, &wait_ms) : NULL;
 
 		if (!b)
 			return wait_ms;
-		if (drop_withdrawn(e, b))
+		if (!drop_withdrawn(e, b))
+			wb_engine_batch_done(e, b);
+		else if (wb_engine_reserve(e, b, &wait_ms))
 			send(e, b);
 		else
-			wb_engine_batch_done(e, b);
+			return wait_ms;
 	}
 	/* Its places are taken for long: what waits for one may outlive the neighbours whose fetch it shares. */
 	if (rs->ready.head && rs->throttle.in_flight >= rs->throttle.limit &&
