@@ -70,7 +70,8 @@ static struct wb_ru_request request_of(
 	struct wb_ru_request r = { .container = b->range->container,
 		.asker = e->settings.worker,
 		.operations = operations,
-		.whole = b->failures > 0 };
+		.whole = b->failures > 0,
+		.behind = b->state->ready.count };
 
 	for (struct wb_link *link = b->writes.head; link; link = link->next) {
 		const struct wb_write *write = wb_write_of(link);

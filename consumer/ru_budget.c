@@ -23,10 +23,12 @@
 #define BUCKET_S  0.15
 #define QUANTUM_S 0.02
 /* Waits between two looks, and how much later than told an asker may come and still has its place in line. */
-#define AGAIN_MIN_MS   1
-#define AGAIN_MAX_MS   100
-#define AGAIN_REPLY_MS 5
-#define GRACE_MS       50
+#define AGAIN_MIN_MS  1
+#define AGAIN_MAX_MS  100
+#define AGAIN_SOON_MS 5
+#define GRACE_MS      50
+/* How long a turn lasts. */
+#define TURN_MS 20
 /* What an operation may cost before anything is known: twice what Cosmos DB charges for a write with the default index. */
 #define PRIOR_UNITS        10.0
 #define PRIOR_UNITS_PER_KB 10.0
@@ -55,6 +57,14 @@ struct waiter {
 	int64_t since_ms, until_ms;
 };
 
+/* Who is being served: small requests go in a row, as a place in line for each would take too long. */
+struct turn {
+	size_t flow;
+	unsigned asker;
+	double units; /* that are left of it */
+	int64_t until_ms;
+};
+
 struct slot {
 	int64_t number; /* which one it is, as the slots are used in a ring */
 	double given, charged;
@@ -72,7 +82,8 @@ struct wb_ru_budget {
 	struct slot slots[SLOTS];
 	double given, charged; /* sums of the window */
 	int64_t given_from, charged_from; /* first slots in them */
-	double turn; /* the fair queue's virtual time */
+	double served; /* the fair queue's virtual time */
+	struct turn turn;
 	struct flow *flows;
 	size_t flow_count;
 	struct waiter *waiters;
@@ -201,7 +212,7 @@ static size_t flow_of(struct wb_ru_budget *b, const void *container)
 	if (i < b->flow_count)
 		return i;
 	b->flows = wb_xrealloc(b->flows, (i + 1) * sizeof *b->flows);
-	b->flows[i] = (struct flow){ .container = container, .got = b->turn };
+	b->flows[i] = (struct flow){ .container = container, .got = b->served };
 	b->flow_count++;
 	return i;
 }
@@ -251,7 +262,7 @@ static struct waiter *waiter_of(struct wb_ru_budget *b, size_t flow, unsigned as
 	}
 	/* What a container did not ask for while it had nothing to send is no credit. */
 	if (!waits(b, flow))
-		b->flows[flow].got = fmax(b->flows[flow].got, b->turn);
+		b->flows[flow].got = fmax(b->flows[flow].got, b->served);
 	if (b->waiter_count == b->waiter_max) {
 		b->waiter_max = b->waiter_max ? 2 * b->waiter_max : 8;
 		b->waiters = wb_xrealloc(b->waiters, b->waiter_max * sizeof *b->waiters);
@@ -331,53 +342,67 @@ static bool waits_for_price(const struct flow *f, const struct wb_ru_request *r)
 	return !p->known && p->asked;
 }
 
-/* It waits for so many units in the bucket, or where they are there, for a reply or for the window to move on. */
-static size_t refuse(struct wb_ru_budget *b, struct waiter *w, double units, int64_t *ret_again_ms)
+/* It waits for so many units in the bucket; or where they are there, for those before it in line or for replies, or where
+ * there is nothing of that for the window to move on. */
+static size_t refuse(struct wb_ru_budget *b, struct waiter *w, double units, bool first, int64_t *ret_again_ms)
 {
 	double ms = b->per_ms > 0 ? (units - b->level) / b->per_ms : AGAIN_MAX_MS;
 
 	if (ms <= 0)
-		ms = b->in_flight > 0 ? AGAIN_REPLY_MS : SLOT_MS;
+		ms = !first || b->in_flight > 0 ? AGAIN_SOON_MS : SLOT_MS;
 	w->until_ms = b->now_ms + (int64_t)ceil(fmin(fmax(ms, AGAIN_MIN_MS), AGAIN_MAX_MS));
 	*ret_again_ms = w->until_ms;
 	return 0;
 }
 
-static void admit(struct wb_ru_budget *b, struct waiter *w, const struct wb_ru_request *r, double units)
+/* What has its turn now sends its first operations. */
+static size_t admit(struct wb_ru_budget *b, const struct wb_ru_request *r, double needed, double *ret_units)
 {
-	struct flow *f = &b->flows[w->flow];
+	struct flow *f = &b->flows[b->turn.flow];
+	size_t n = fitting(f, r, fmax(needed, fmin(b->level, left(b) / RISE)), ret_units);
 
 	f->prices[r->operations[0].kind].asked = true;
-	b->turn = fmax(b->turn, f->got);
-	f->got += units;
-	b->level -= units;
-	b->in_flight += units;
-	forget_waiter(b, (size_t)(w - b->waiters), b->now_ms - w->since_ms);
+	b->served = fmax(b->served, f->got);
+	f->got += *ret_units;
+	b->level -= *ret_units;
+	b->in_flight += *ret_units;
+	b->turn.units -= *ret_units;
+	return n;
+}
+
+static bool has_turn(const struct wb_ru_budget *b, size_t flow, const struct wb_ru_request *r, double needed)
+{
+	const struct turn *t = &b->turn;
+
+	return t->flow == flow && t->asker == r->asker && t->units > 0 && b->now_ms <= t->until_ms &&
+		b->level >= needed && fits(b, needed);
 }
 
 static size_t reserve(struct wb_ru_budget *b, const struct wb_ru_request *r, double *ret_units, int64_t *ret_again_ms)
 {
-	size_t flow = flow_of(b, r->container), n;
+	double quantum = QUANTUM_S * 1000 * b->per_ms, needed, wanted, bucket, ahead;
+	size_t flow = flow_of(b, r->container);
 	const struct flow *f = &b->flows[flow];
-	double needed, bucket, ahead, units;
 	struct waiter *w;
 	bool first;
 
 	if (waits_for_price(f, r)) {
-		*ret_again_ms = b->now_ms + AGAIN_REPLY_MS; /* not in line: nobody is to wait for that reply with it */
+		*ret_again_ms = b->now_ms + AGAIN_SOON_MS; /* not in line: nobody is to wait for that reply with it */
 		return 0;
 	}
-	w = waiter_of(b, flow, r->asker);
+	(void)fitting(f, r, quantum, &needed);
+	if (has_turn(b, flow, r, needed))
+		return admit(b, r, needed, ret_units);
 	/* It waits for a small part of the share, or the first operation where that is more. */
-	(void)fitting(f, r, QUANTUM_S * 1000 * b->per_ms, &needed);
-	w->units = bucket = fmin(needed, bucket_max(b)); /* the rest of a large one becomes a debt */
+	wanted = fmax(needed, fmin(quantum, needed + (double)r->behind * expected(f, &r->operations[0])));
+	w = waiter_of(b, flow, r->asker);
+	w->units = bucket = fmin(wanted, bucket_max(b)); /* the rest of a large one becomes a debt */
 	ahead = ahead_of(b, w, &first);
-	if (!first || b->per_ms <= 0 || b->level < bucket || !fits(b, needed))
-		return refuse(b, w, ahead + bucket, ret_again_ms);
-	n = fitting(f, r, fmax(needed, fmin(b->level, left(b) / RISE)), &units);
-	admit(b, w, r, units);
-	*ret_units = units;
-	return n;
+	if (!first || b->per_ms <= 0 || b->level < bucket || !fits(b, wanted))
+		return refuse(b, w, ahead + bucket, first, ret_again_ms);
+	b->turn = (struct turn){ .flow = flow, .asker = r->asker, .units = wanted, .until_ms = b->now_ms + TURN_MS };
+	forget_waiter(b, (size_t)(w - b->waiters), b->now_ms - w->since_ms);
+	return admit(b, r, needed, ret_units);
 }
 
 size_t wb_ru_budget_reserve(struct wb_ru_budget *b, const struct wb_ru_request *request, int64_t now_ms,

@@ -50,6 +50,7 @@ struct wb_ru_request {
 	const struct wb_ru_operation *operations;
 	size_t count; /* > 0 */
 	bool whole; /* all operations or none; else as many as there is room for, from the first on */
+	size_t behind; /* how many more operations the asker would ask for next: a turn in line is for some of them, too */
 };
 
 /* A budget whose share is 0 until it is told: nothing may go out. */

@@ -117,9 +117,11 @@ static bool send(struct sim *s, struct client *c, struct flying *f)
 	int64_t latency_ms = 1 + (int64_t)((double)c->latency_ms * (0.5 + unit(s)));
 	size_t n;
 
-	f->request = (struct wb_ru_request){
-		.container = c->container, .asker = c->asker, .operations = f->operations, .count = c->operations
-	};
+	f->request = (struct wb_ru_request){ .container = c->container,
+		.asker = c->asker,
+		.operations = f->operations,
+		.count = c->operations,
+		.behind = 1000 };
 	for (size_t i = 0; i < c->operations; i++)
 		f->operations[i] = (struct wb_ru_operation){ .bytes = c->bytes };
 	n = wb_ru_budget_reserve(c->budget, &f->request, s->now_ms, &f->reserved, &c->again_ms);
@@ -136,26 +138,36 @@ static bool send(struct sim *s, struct client *c, struct flying *f)
 	return true;
 }
 
-static void step(struct sim *s, struct client *c)
+/* A place for one more request; NULL when its concurrency is reached. */
+static struct flying *place(struct client *c)
 {
-	struct flying *room = NULL;
+	struct flying *free_one = NULL;
 	unsigned in_flight = 0;
 
 	for (size_t i = 0; i < REQUESTS_MAX; i++) {
-		struct flying *f = &c->flying[i];
+		if (c->flying[i].used)
+			in_flight++;
+		else
+			free_one = &c->flying[i];
+	}
+	return in_flight < c->concurrency ? free_one : NULL;
+}
 
+static void step(struct sim *s, struct client *c)
+{
+	struct flying *f;
+
+	for (size_t i = 0; i < REQUESTS_MAX; i++) {
+		f = &c->flying[i];
 		if (f->used && f->charged_ms == s->now_ms)
 			charge(s, f);
 		if (f->used && f->reply_ms == s->now_ms)
 			land(s, c, f);
-		if (f->used)
-			in_flight++;
-		else
-			room = f;
 	}
-	if (room && in_flight < c->concurrency && !c->idle && c->again_ms <= s->now_ms && send(s, c, room) &&
-		room->charged_ms == s->now_ms)
-		charge(s, room);
+	while (!c->idle && c->again_ms <= s->now_ms && (f = place(c)) && send(s, c, f)) {
+		if (f->charged_ms == s->now_ms)
+			charge(s, f);
+	}
 }
 
 static void run(struct sim *s, int64_t ms)
@@ -228,7 +240,7 @@ static void any_ten_seconds_stay_within_and_it_is_used(void **state)
 			client(s, b, &containers[0])->concurrency = 16;
 		run(s, 60000);
 		is_within(s, budgets[i]);
-		is_used(s, s->begin_ms + 15000, budgets[i], 0.9);
+		is_used(s, s->begin_ms + 15000, budgets[i], i == 0 ? 0.85 : 0.95); /* an operation is a tenth of 60 */
 		wb_ru_budget_free(&b);
 		sim_free(s);
 	}
@@ -273,7 +285,7 @@ static void a_cold_start_stays_within_whatever_operations_cost(void **state)
 			client(s, b, &containers[0])->concurrency = 16;
 		run(s, 40000);
 		is_within(s, 2000);
-		is_used(s, s->begin_ms + 15000, 2000, 0.8);
+		is_used(s, s->begin_ms + 15000, 2000, 0.75);
 		wb_ru_budget_free(&b);
 		sim_free(s);
 	}
@@ -494,6 +506,26 @@ static void one_worker_with_all_the_work_has_all_of_it(void **state)
 	sim_free(s);
 }
 
+/* Where the server has no bulk, an operation is a request. */
+static void single_operations_of_many_workers_use_it(void **state)
+{
+	struct sim *s = sim_new();
+	struct wb_ru_budget *b = budget_of(s, 20000);
+
+	(void)state;
+	for (int k = 0; k < 8; k++) {
+		struct client *c = client(s, b, &containers[k % 2]);
+
+		c->operations = 1;
+		c->concurrency = 32;
+	}
+	run(s, 30000);
+	is_within(s, 20000);
+	is_used(s, s->begin_ms + 10000, 20000, 0.9);
+	wb_ru_budget_free(&b);
+	sim_free(s);
+}
+
 /* A large one is not starved by the small ones of others. */
 static void a_large_operation_has_its_turn(void **state)
 {
@@ -520,7 +552,7 @@ static void the_first_of_a_kind_goes_alone(void **state)
 	struct sim *s = sim_new();
 	struct wb_ru_budget *b = budget_of(s, 10000);
 	struct wb_ru_operation operations[3] = { { .kind = 1 }, { .kind = 1 }, { .kind = 2 } };
-	struct wb_ru_request r = { &containers[0], 0, operations, 3, false }, other = r;
+	struct wb_ru_request r = { &containers[0], 0, operations, 3, false, 0 }, other = r;
 	int64_t again_ms = 0;
 	double units = 0;
 
@@ -547,7 +579,7 @@ static void a_whole_request_is_not_parted(void **state)
 	struct sim *s = sim_new();
 	struct wb_ru_budget *b = budget_of(s, 1000);
 	struct wb_ru_operation operations[OPERATIONS] = { { .bytes = 1024 } };
-	struct wb_ru_request r = { &containers[0], 0, operations, 1, false };
+	struct wb_ru_request r = { &containers[0], 0, operations, 1, false, 0 };
 	int64_t again_ms = 0;
 	double units = 0;
 	size_t n;
@@ -584,7 +616,7 @@ static void *work(void *arg)
 
 	for (int i = 0; i < TURNS; i++) {
 		struct wb_ru_operation operations[10] = { { .charged = -1 } };
-		struct wb_ru_request r = { &containers[w->asker % 2], w->asker, operations, 10, false };
+		struct wb_ru_request r = { &containers[w->asker % 2], w->asker, operations, 10, false, 100 };
 		int64_t now_ms = atomic_fetch_add(w->now_ms, 1), again_ms;
 		double units;
 
@@ -635,6 +667,7 @@ int main(void)
 		cmocka_unit_test(containers_have_equal_parts_whatever_they_send),
 		cmocka_unit_test(what_one_container_does_not_need_is_the_others),
 		cmocka_unit_test(one_worker_with_all_the_work_has_all_of_it),
+		cmocka_unit_test(single_operations_of_many_workers_use_it),
 		cmocka_unit_test(a_large_operation_has_its_turn),
 		cmocka_unit_test(the_first_of_a_kind_goes_alone),
 		cmocka_unit_test(a_whole_request_is_not_parted),
