@@ -81,7 +81,7 @@ struct wb_ru_budget {
 	double in_flight;
 	struct slot slots[SLOTS];
 	double given, charged; /* sums of the window */
-	int64_t given_from, charged_from; /* first slots in them */
+	int64_t newest; /* the last slot in them */
 	double served; /* the fair queue's virtual time */
 	struct turn turn;
 	struct flow *flows;
@@ -131,7 +131,7 @@ static struct slot *slot_at(struct wb_ru_budget *b, int64_t number)
 	return s;
 }
 
-/* Sums are made anew from the slots now and then, as adding and taking away lets errors grow. */
+/* Sums are made anew with each slot, as adding and taking away lets errors grow. */
 static double sum(struct wb_ru_budget *b, int64_t from, int64_t to, bool charged)
 {
 	double units = 0;
@@ -146,12 +146,11 @@ static double sum(struct wb_ru_budget *b, int64_t from, int64_t to, bool charged
 
 static void slide(struct wb_ru_budget *b, int64_t number)
 {
-	if (b->charged_from == number - CHARGE_SLOTS + 1)
+	if (b->newest == number)
 		return;
-	b->charged_from = number - CHARGE_SLOTS + 1;
-	b->given_from = number - SHARE_SLOTS + 1;
-	b->charged = sum(b, b->charged_from, number, true);
-	b->given = sum(b, b->given_from, number, false);
+	b->newest = number;
+	b->charged = sum(b, number - CHARGE_SLOTS + 1, number, true);
+	b->given = sum(b, number - SHARE_SLOTS + 1, number, false);
 }
 
 static void give(struct wb_ru_budget *b, int64_t number, int64_t ms)
@@ -393,6 +392,8 @@ static size_t reserve(struct wb_ru_budget *b, const struct wb_ru_request *r, dou
 	(void)fitting(f, r, quantum, &needed);
 	if (has_turn(b, flow, r, needed))
 		return admit(b, r, needed, ret_units);
+	if (b->turn.flow == flow && b->turn.asker == r->asker)
+		b->turn.units = 0; /* it is over: from now on it stands in line */
 	/* It waits for a small part of the share, or the first operation where that is more. */
 	wanted = fmax(needed, fmin(quantum, needed + (double)r->behind * expected(f, &r->operations[0])));
 	w = waiter_of(b, flow, r->asker);
