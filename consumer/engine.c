@@ -397,6 +397,7 @@ int64_t wb_engine_serve(struct wb_engine *e)
 	wb_engine_serve_conflicts(e);
 	ranges_ms = serve_ranges(e);
 	next_ms = ranges_ms < next_ms ? ranges_ms : next_ms;
+	wb_engine_take_turns(e);
 	detach_slow(e);
 	delayed_ms = wb_delay_heap_next_ms(&e->delayed);
 	return delayed_ms < next_ms ? delayed_ms : next_ms;
@@ -538,6 +539,7 @@ void wb_engine_free(struct wb_engine **engine)
 	}
 	while ((link = wb_list_pop(&e->pool)))
 		batch_free(WB_CONTAINER_OF(link, struct wb_batch, link));
+	wb_engine_forget_spenders(e);
 	wb_delay_heap_release(&e->delayed);
 	wb_item_order_free(&e->order);
 	free(e);

@@ -21,6 +21,7 @@
 
 struct wb_engine; /* opaque */
 struct wb_range_state;
+struct wb_ru_budget; /* consumer/ru_budget.h */
 
 /* A request: writes that travel together. After a failure of the whole request they stay together, so that the same
  * request is counted and split. What a sender needs is in the first part; the rest is the engine's own. */
@@ -40,6 +41,7 @@ struct wb_batch {
 	int64_t sent_ms;     /* monotonic, as the engine was told the time */
 	bool full; /* there was enough for a whole one: the time that it takes tells how busy the range is */
 	bool detached; /* its writes were told to detach, as it was in flight for long */
+	double reserved_units; /* of the request unit budget, while it is in flight */
 	unsigned failures; /* of the whole request, in a row */
 	int64_t failing_since_ms; /* of failures */
 };
@@ -74,6 +76,7 @@ struct wb_engine_settings {
 	const struct wb_engine_calls *calls;
 	void *arg;
 	struct wb_outage *outage;
+	struct wb_ru_budget *budget; /* of the process; NULL: requests may cost what they do */
 	struct wb_metrics *metrics;
 	struct wb_log *log;
 };

@@ -1,5 +1,6 @@
 /* The inside of the engine, shared by its files: engine.c (what it holds), engine_send.c (writes become requests),
- * engine_reply.c (replies become verdicts), engine_refused.c (what is refused for ever).
+ * engine_budget.c (what they may cost), engine_reply.c (replies become verdicts), engine_refused.c (what is refused for
+ * ever).
  *
  * Not thread-safe: as the engine.
  */
@@ -32,6 +33,9 @@ struct wb_range_state {
 	int64_t served_sent_ms;  /* when the latest of the requests was sent that found the service there */
 	int64_t refused_since_ms; /* since then every reply refused all that it carried; 0: the last one did not */
 	bool outage;             /* counted in settings.outage */
+	struct wb_spender *spender; /* engine_budget: its container; NULL: not looked up yet */
+	int64_t spending_since_ms;  /* since then writes of it have waited for the budget; 0: they do not */
+	bool spent;                 /* it was served since the turns were taken */
 };
 
 /* Requests by status are counted in a table, so that a reply costs no search by name. */
@@ -69,6 +73,8 @@ struct wb_engine {
 	struct wb_list handed_back;
 	struct wb_prng random;
 	int64_t stuck_said_ms;
+	struct wb_spender *spenders; /* engine_budget */
+	bool spending_waits;         /* a range was refused since the turns were taken */
 	struct wb_engine_metrics metrics;
 	struct wb_operation_reply replies[WB_BULK_OPERATIONS_MAX];
 };
@@ -102,6 +108,19 @@ bool wb_engine_has_room(const struct wb_engine *e);
 int64_t wb_engine_serve_range(struct wb_engine *e, struct wb_range_state *rs);
 /* The range is gone: what waits for it goes where it belongs now. */
 void wb_engine_leave_range(struct wb_engine *e, struct wb_range_state *rs);
+
+/* engine_budget.c; without a budget all of it does nothing, and everything may go. */
+/* Whether it is worth while to form a batch: false while its container waits for the budget, until *ret_again_ms at least,
+ * which stays untouched when there is nothing to send. */
+bool wb_engine_may_spend(struct wb_engine *e, struct wb_range_state *rs, int64_t *ret_again_ms);
+/* The budget admits the batch, or its first writes: the others are ready again. False: none, before *ret_again_ms, and the
+ * batch is gone to where it came from. */
+bool wb_engine_reserve(struct wb_engine *e, struct wb_batch *b, int64_t *ret_again_ms);
+/* All ranges had their chance: those that were served stand behind the others. */
+void wb_engine_take_turns(struct wb_engine *e);
+/* The batch had its end, and still has its writes. reply NULL: it was cut off. judged_alone: e->replies are its operations'. */
+void wb_engine_settle(struct wb_engine *e, const struct wb_batch *b, const struct wb_reply *reply, bool judged_alone);
+void wb_engine_forget_spenders(struct wb_engine *e);
 
 /* engine_reply.c: a failure of its own; the write, in flight, goes again after a backoff, or is out of patience: false. */
 bool wb_engine_retry_alone(

@@ -623,14 +623,16 @@ static void land(struct wb_engine *e, struct wb_batch *b)
 void wb_engine_replied(struct wb_engine *e, struct wb_batch *b, const struct wb_reply *reply)
 {
 	struct wb_error why;
+	bool each = !b->point && (reply->status == 200 || reply->status == 207) &&
+		wb_bulk_reply_parse(reply->body, e->replies, b->writes.count, &why) == WB_OK;
 
 	land(e, b);
 	count_status(e, reply->status);
 	wb_counter_add(e->metrics.request_units, reply->request_charge);
+	wb_engine_settle(e, b, reply, each);
 	if (b->point)
 		judge_point(e, b, reply);
-	else if ((reply->status == 200 || reply->status == 207) &&
-		wb_bulk_reply_parse(reply->body, e->replies, b->writes.count, &why) == WB_OK)
+	else if (each)
 		judge_operations(e, b, reply);
 	else
 		judge_failed(e, b, reply);
@@ -641,6 +643,7 @@ void wb_engine_cut_off(struct wb_engine *e, struct wb_batch *b)
 	struct wb_write *write;
 
 	land(e, b);
+	wb_engine_settle(e, b, NULL, false);
 	wb_throttle_cancelled(&b->state->throttle);
 	while ((write = wb_write_of(wb_list_pop(&b->writes))))
 		wb_engine_requeue(e, write, 0);

@@ -160,14 +160,16 @@ int64_t wb_engine_serve_range(struct wb_engine *e, struct wb_range_state *rs)
 	bool waits;
 
 	while (wb_throttle_may_send(&rs->throttle, e->now_ms) && wb_engine_has_room(e)) {
-		struct wb_batch *b = next_batch(e, rs, &wait_ms);
+		struct wb_batch *b = wb_engine_may_spend(e, rs, &wait_ms) ? next_batch(e, rs, &wait_ms) : NULL;
 
 		if (!b)
 			return wait_ms;
-		if (drop_withdrawn(e, b))
+		if (!drop_withdrawn(e, b))
+			wb_engine_batch_done(e, b);
+		else if (wb_engine_reserve(e, b, &wait_ms))
 			send(e, b);
 		else
-			wb_engine_batch_done(e, b);
+			return wait_ms;
 	}
 	waits = wb_throttle_is_full(&rs->throttle) || !wb_engine_has_room(e);
 	if (wb_throttle_is_full(&rs->throttle) && is_full(rs))

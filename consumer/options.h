@@ -43,6 +43,7 @@ struct wb_consumer_options {
 	int64_t max_offset_gap; /* consumer.max.offset.gap: records */
 	int64_t range_concurrency; /* cosmos.range.concurrency: bulk requests in flight per range, at most */
 	int64_t point_concurrency; /* cosmos.point.concurrency: point writes in flight per range, at most */
+	int64_t ru_budget; /* cosmos.ru.budget: request units a second of the whole group; 0: no limit */
 	int64_t bulk_linger_ms; /* cosmos.bulk.linger.ms */
 	int64_t operation_retry_max_ms; /* cosmos.operation.retry.max.ms */
 	int64_t results_interval_ms; /* results.interval.ms */

@@ -2,6 +2,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
+#include "consumer/ru_budget.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -244,6 +245,9 @@ static enum wb_err make_parts(struct wb_poller *p, struct wb_error *e)
 		return WB_EINVAL;
 	worker.metadata = p->metadata;
 	worker.outage = p->outage;
+	if (o->ru_budget > 0)
+		p->budget = wb_ru_budget_new(p->settings.metrics);
+	worker.budget = p->budget;
 	for (int64_t i = 0; i < o->workers; i++) {
 		worker.index = (unsigned)i;
 		p->workers[i] = wb_worker_new(&worker, e);
@@ -322,6 +326,7 @@ static void tick(struct wb_poller *p, int64_t now_ms)
 	p->ticked_ms = now_ms;
 	wb_poller_commit_due(p, now_ms);
 	wb_poller_resume_due(p);
+	wb_poller_share_due(p, now_ms);
 	if (now_ms - p->gauges_ms >= GAUGES_MS) {
 		p->gauges_ms = now_ms;
 		wb_poller_forward_due(p, now_ms);
@@ -503,6 +508,7 @@ bool wb_poller_free(struct wb_poller **poller)
 	wb_poller_free_partitions(p);
 	wb_metadata_free(&p->metadata);
 	wb_outage_free(&p->outage);
+	wb_ru_budget_free(&p->budget);
 	wb_poller_free_targets(p);
 	destroyed = free_client(p);
 	wb_handover_release(&p->finished);

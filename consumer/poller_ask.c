@@ -13,9 +13,10 @@
 #define ENDS_WAIT_MS      500
 #define COMMITTED_WAIT_MS 1000
 #define LOW_WAIT_MS       1000
+#define COUNT_WAIT_MS     1000
 #define IDLE_MS           60000
 
-enum question { ASK_ENDS, ASK_COMMITTED, ASK_LOW, ASK_STOP };
+enum question { ASK_ENDS, ASK_COMMITTED, ASK_LOW, ASK_COUNTS, ASK_STOP };
 
 struct question_asked {
 	struct wb_link link;
@@ -45,6 +46,24 @@ static void question_free(struct question_asked *q)
 	free(q);
 }
 
+/* How many partitions the topic has; -1: no answer. */
+static int64_t ask_count(rd_kafka_t *rk, const char *topic)
+{
+	rd_kafka_topic_t *rkt = rd_kafka_topic_new(rk, topic, NULL);
+	const struct rd_kafka_metadata *metadata = NULL;
+	int64_t count = -1;
+
+	if (!rkt)
+		return -1;
+	if (!rd_kafka_metadata(rk, 0, rkt, &metadata, COUNT_WAIT_MS)) {
+		if (metadata->topic_cnt == 1 && !metadata->topics[0].err)
+			count = metadata->topics[0].partition_cnt;
+		rd_kafka_metadata_destroy(metadata);
+	}
+	rd_kafka_topic_destroy(rkt);
+	return count;
+}
+
 static void ask(struct wb_asker *a, struct question_asked *q)
 {
 	rd_kafka_topic_partition_t *first = q->list && q->list->cnt > 0 ? &q->list->elems[0] : NULL;
@@ -56,6 +75,9 @@ static void ask(struct wb_asker *a, struct question_asked *q)
 		q->err = rd_kafka_offsets_for_times(a->rk, q->list, ENDS_WAIT_MS);
 	else if (q->what == ASK_COMMITTED)
 		q->err = rd_kafka_committed(a->rk, q->list, COMMITTED_WAIT_MS);
+	else if (q->what == ASK_COUNTS)
+		for (int i = 0; i < q->list->cnt; i++)
+			q->list->elems[i].offset = ask_count(a->rk, q->list->elems[i].topic);
 	else
 		q->err = rd_kafka_query_watermark_offsets(
 			a->rk, first->topic, first->partition, &first->offset, &high, LOW_WAIT_MS);
@@ -154,6 +176,11 @@ void wb_poller_ask_low(struct wb_poller *p, const struct wb_partition *part)
 	put(p->asker, ASK_LOW, part->assignment.epoch, list);
 }
 
+void wb_poller_ask_counts(struct wb_poller *p, rd_kafka_topic_partition_list_t *list)
+{
+	put(p->asker, ASK_COUNTS, 0, list);
+}
+
 void wb_poller_take_answers(struct wb_poller *p)
 {
 	struct wb_list answers = { 0 };
@@ -167,6 +194,8 @@ void wb_poller_take_answers(struct wb_poller *p)
 			p->asker->ends_asked = false; /* that it was asked is all that matters */
 		} else if (q->what == ASK_COMMITTED) {
 			wb_poller_take_committed(p, q->list, q->err, q->ticket);
+		} else if (q->what == ASK_COUNTS) {
+			wb_poller_take_counts(p, q->list);
 		} else if (q->what == ASK_LOW) {
 			struct wb_partition *part = wb_poller_ours_at(p, &q->list->elems[0]);
 

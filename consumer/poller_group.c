@@ -95,6 +95,8 @@ static void assign(struct wb_poller *p)
 	} else if (rd_kafka_assign(p->rk, list)) {
 		wb_log_warn(p->settings.log, "Kafka consumer error", WB_STR("doing", "assigning"));
 	}
+	wb_poller_ask_share(p);
+	wb_poller_update_share(p);
 	if (list->cnt > 0)
 		log_change(p, "partitions assigned", list);
 	wb_counter_add(p->metrics.assignments, 1);
@@ -187,6 +189,7 @@ static void unassign(struct wb_poller *p, bool lost)
 			(void)wb_poller_resume(p, part);
 		wb_poller_remove_partition(p, part);
 	}
+	wb_poller_update_share(p);
 	if (cooperative(p)) {
 		check(p, rd_kafka_incremental_unassign(p->rk, list), "unassigning");
 	} else if (rd_kafka_assign(p->rk, NULL)) {

@@ -1,7 +1,7 @@
 /* The inside of the poller, shared by its files: poller.c (making, loop, shutdown), poller_group.c (assignments, drain),
  * poller_partition.c (topics and partitions), poller_commit.c (commits, and the gate that they open), poller_ask.c
  * (questions to brokers that take time), poller_read.c (records become writes), poller_park.c (writes that wait for
- * their container), poller_finish.c (writes come back).
+ * their container), poller_share.c (what of cosmos.ru.budget is ours), poller_finish.c (writes come back).
  *
  * Not thread-safe: the poller's own thread, but for what says otherwise.
  */
@@ -31,6 +31,7 @@ struct wb_topic {
 	struct wb_decode_settings decode; /* its container is the default of its records */
 	struct wb_partition **partitions; /* by number; NULL: not ours */
 	struct wb_partition_metrics *metrics; /* by number */
+	int32_t partition_count; /* that it has, whoever owns them; 0: not known yet. Asked for only with a budget */
 	int32_t partitions_max;
 };
 
@@ -102,6 +103,9 @@ struct wb_poller {
 	_Atomic bool containers_changed; /* the workers are to be told */
 	struct wb_metadata *metadata;
 	struct wb_outage *outage;
+	struct wb_ru_budget *budget; /* NULL: cosmos.ru.budget is not set */
+	int64_t counts_ask_ms; /* when it is asked how many partitions the topics have */
+	int64_t counts_said_ms; /* when the log told last that there was no answer; 0: not yet */
 	struct wb_recorder *recorder;
 	struct wb_worker **workers;
 	struct wb_list *to_worker; /* one for each */
@@ -250,8 +254,19 @@ void wb_poller_nudge(struct wb_poller *p);
 void wb_poller_ask_committed(struct wb_poller *p, const rd_kafka_topic_partition_list_t *list, uint64_t ticket);
 /* Asks where the log of a partition begins; the answer comes by wb_poller_take_low. */
 void wb_poller_ask_low(struct wb_poller *p, const struct wb_partition *part);
+/* Asks how many partitions topics have; takes the list over. The answers come by wb_poller_take_counts as the offsets of the
+ * same list, -1 for none. */
+void wb_poller_ask_counts(struct wb_poller *p, rd_kafka_topic_partition_list_t *list);
 /* Takes answers. */
 void wb_poller_take_answers(struct wb_poller *p);
+
+/* poller_share.c; without a budget all of it does nothing. */
+/* What is ours has changed: before partitions are given back, and after they were given to us. */
+void wb_poller_update_share(struct wb_poller *p);
+/* The topics may have other partitions than before: they are asked for with the next turn. */
+void wb_poller_ask_share(struct wb_poller *p);
+void wb_poller_share_due(struct wb_poller *p, int64_t now_ms);
+void wb_poller_take_counts(struct wb_poller *p, const rd_kafka_topic_partition_list_t *list);
 
 /* poller_read.c */
 /* Reads what the budget allows; true when there was something. */

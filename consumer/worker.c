@@ -222,6 +222,7 @@ static void make_engine(struct wb_worker *w)
 		.calls = &calls,
 		.arg = w,
 		.outage = w->settings.outage,
+		.budget = w->settings.budget,
 		.metrics = w->settings.metrics,
 		.log = w->settings.log };
 

@@ -16,6 +16,7 @@
 #include "consumer/write.h"
 
 struct wb_worker; /* opaque */
+struct wb_ru_budget; /* consumer/ru_budget.h */
 
 struct wb_worker_settings {
 	unsigned index;
@@ -32,6 +33,7 @@ struct wb_worker_settings {
 	int64_t away_max_ms; /* after a longer absence the gate is shut: half of the session timeout */
 	struct wb_gate *gate;
 	struct wb_outage *outage;
+	struct wb_ru_budget *budget; /* NULL: none */
 	struct wb_metrics *metrics;
 	struct wb_log *log;
 };

@@ -4,6 +4,7 @@
 #define WB_TESTS_UNIT_CONSUMER_ENGINE_FIXTURE_H
 
 #include "consumer/engine.h"
+#include "consumer/ru_budget.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -22,6 +23,7 @@ struct world {
 	struct wb_health *health;
 	struct wb_log *log;
 	struct wb_outage *outage;
+	struct wb_ru_budget *budget;
 	struct wb_assignment assignment, other;
 	struct wb_range *range, *second;
 	struct wb_batch *flying[REQUESTS_MAX];
@@ -100,8 +102,8 @@ static inline struct wb_range *range_new(const char *id, bool bulk)
 	return r;
 }
 
-/* Takes the log. */
-static inline struct world *world_new_with_log(bool bulk, int64_t concurrency, struct wb_log *log)
+/* Takes the log. units_per_s: of cosmos.ru.budget; 0: there is none. */
+static inline struct world *world_new_with(bool bulk, int64_t concurrency, double units_per_s, struct wb_log *log)
 {
 	struct world *w = calloc(1, sizeof *w);
 	struct wb_engine_settings settings = { .range_concurrency = concurrency,
@@ -121,14 +123,23 @@ static inline struct world *world_new_with_log(bool bulk, int64_t concurrency, s
 	settings.metrics = w->metrics;
 	settings.outage = w->outage;
 	settings.log = w->log;
+	w->now_ms = 1000;
+	if (units_per_s > 0) {
+		settings.budget = w->budget = wb_ru_budget_new(w->metrics);
+		wb_ru_budget_share(w->budget, units_per_s, w->now_ms);
+	}
 	w->assignment.topic = w->other.topic = "t";
 	w->other.partition = 1;
 	w->range = range_new("0", bulk);
 	w->second = range_new("1", bulk);
 	w->engine = wb_engine_new(&settings);
-	w->now_ms = 1000;
 	wb_engine_at(w->engine, w->now_ms, w->now_ms);
 	return w;
+}
+
+static inline struct world *world_new_with_log(bool bulk, int64_t concurrency, struct wb_log *log)
+{
+	return world_new_with(bulk, concurrency, 0, log);
 }
 
 static inline struct world *world_new(bool bulk, int64_t concurrency)
@@ -145,6 +156,7 @@ static inline void world_free(struct world *w)
 	assert_int_equal(wb_engine_held(w->engine), 0);
 	wb_engine_free(&w->engine);
 	wb_outage_free(&w->outage);
+	wb_ru_budget_free(&w->budget);
 	wb_metrics_free(&w->metrics);
 	wb_health_free(&w->health);
 	wb_log_free(&w->log);

@@ -144,6 +144,7 @@ struct model_consumer {
 	bool refreshing;
 	struct wb_container *container;
 	struct wb_outage *outage;
+	struct wb_ru_budget *budget; /* in every third world, shared by the engines */
 	struct wb_metrics *metrics;
 	struct wb_health *health;
 	struct model_assignment *assignments;

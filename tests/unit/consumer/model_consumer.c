@@ -1,6 +1,7 @@
 #include "model.h"
 
 #include "common/base/mem.h"
+#include "consumer/ru_budget.h"
 
 #include <stdlib.h>
 
@@ -317,6 +318,10 @@ void model_consumer_start(struct model_world *world, struct model_consumer *c)
 	c->metrics = wb_metrics_new();
 	c->health = wb_health_new();
 	c->outage = wb_outage_new(c->health, c->metrics, NULL);
+	if (world->seed % 3 == 0) {
+		c->budget = wb_ru_budget_new(c->metrics);
+		wb_ru_budget_share(c->budget, world->seed % 2 ? 1000 : 20000, world->now_ms);
+	}
 	read_ranges(world, c);
 	for (unsigned i = 0; i < MODEL_ENGINES_MAX; i++) {
 		struct model_engine *e = &c->engines[i];
@@ -333,6 +338,7 @@ void model_consumer_start(struct model_world *world, struct model_consumer *c)
 			.calls = &calls,
 			.arg = e,
 			.outage = c->outage,
+			.budget = c->budget,
 			.metrics = c->metrics });
 		engine_at(e);
 	}
@@ -534,6 +540,7 @@ void model_consumer_stop(struct model_world *world, struct model_consumer *c)
 		c->view[i] = NULL;
 	}
 	wb_outage_free(&c->outage);
+	wb_ru_budget_free(&c->budget);
 	wb_health_free(&c->health);
 	wb_metrics_free(&c->metrics);
 	free(c->container);

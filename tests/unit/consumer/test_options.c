@@ -49,6 +49,7 @@ static void defaults_are_complete(void **state)
 	assert_int_equal(o.cosmos.key.len, 64);
 	assert_string_equal(o.group_id, "writebehind");
 	assert_int_equal(o.memory_budget_bytes, 128 << 20);
+	assert_int_equal(o.ru_budget, 0);
 	assert_int_equal(o.cosmos.allowed_count, 1);
 	assert_true(wb_slice_eq_cstr(o.cosmos.allowed[0], "c"));
 	wb_consumer_options_release(&o);
