@@ -5,6 +5,7 @@
 #include "common/http/admin.h"
 #include "common/kafka/topics.h"
 #include "consumer/poller.h"
+#include "consumer/state.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,16 +27,18 @@ struct program {
 	struct wb_health *health;
 	struct wb_metrics *metrics;
 	struct wb_admin admin;
+	struct wb_board *board;
+	struct wb_state *state;
 	struct wb_http_server *server;
 	struct wb_poller *poller;
 };
 
 static enum wb_err start_admin(struct program *m, struct wb_error *e)
 {
-	struct wb_http_route routes[WB_ADMIN_ROUTES];
+	struct wb_http_route routes[WB_ADMIN_ROUTES + 1];
 	const struct wb_http_settings settings = { .listen = m->options.admin_listen,
 		.routes = routes,
-		.route_count = WB_ADMIN_ROUTES,
+		.route_count = WB_ADMIN_ROUTES + 1,
 		.threads = 1,
 		.max_connections = 64,
 		.idle_timeout_ms = 30000,
@@ -49,6 +52,7 @@ static enum wb_err start_admin(struct program *m, struct wb_error *e)
 	};
 	wb_admin_process_metrics(m->metrics, PROGRAM);
 	wb_admin_routes(&m->admin, routes);
+	routes[WB_ADMIN_ROUTES] = wb_state_route(m->state);
 	m->server = wb_http_server_new(&settings, e);
 	if (!m->server)
 		return WB_EIO;
@@ -102,6 +106,7 @@ static enum wb_err run(struct program *m, struct wb_error *e)
 		.lifecycle = m->lifecycle,
 		.metrics = m->metrics,
 		.health = m->health,
+		.board = m->board,
 		.log = m->log };
 	struct wb_error reason = { "" };
 	enum wb_err err = start_admin(m, e);
@@ -127,9 +132,12 @@ static void release(struct program *m)
 {
 	bool log_is_used;
 
+	wb_state_stop(m->state);
 	wb_http_server_free(&m->server);
+	wb_state_free(&m->state);
 	wb_lifecycle_free(&m->lifecycle);
 	log_is_used = !wb_poller_free(&m->poller);
+	wb_board_free(&m->board);
 	wb_metrics_free(&m->metrics);
 	wb_health_free(&m->health);
 	if (!log_is_used)
@@ -158,6 +166,12 @@ int main(int argc, char **argv)
 	m.lifecycle = wb_lifecycle_new();
 	m.health = wb_health_new();
 	m.metrics = wb_metrics_new();
+	m.board = wb_board_new();
+	m.state = wb_state_new(&(struct wb_state_settings){ .program = PROGRAM,
+		.options = &m.options,
+		.board = m.board,
+		.health = m.health,
+		.lifecycle = m.lifecycle });
 	wb_health_set(m.health, "topics", false, "not checked yet");
 	wb_health_set(m.health, "group", false, "not joined yet");
 	err = run(&m, &e);

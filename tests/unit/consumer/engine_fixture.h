@@ -101,10 +101,11 @@ static inline struct wb_range *range_new(const char *id, bool bulk)
 }
 
 /* Takes the log. */
-static inline struct world *world_new_with_log(bool bulk, int64_t concurrency, struct wb_log *log)
+static inline struct world *world_make(bool bulk, int64_t concurrency, size_t ranges_shown_max, struct wb_log *log)
 {
 	struct world *w = calloc(1, sizeof *w);
 	struct wb_engine_settings settings = { .range_concurrency = concurrency,
+		.ranges_shown_max = ranges_shown_max,
 		.point_concurrency = concurrency,
 		.operation_retry_max_ms = RETRY_MAX_MS,
 		.body_max_bytes = 1 << 24,
@@ -128,6 +129,17 @@ static inline struct world *world_new_with_log(bool bulk, int64_t concurrency, s
 	w->now_ms = 1000;
 	wb_engine_at(w->engine, w->now_ms, w->now_ms);
 	return w;
+}
+
+static inline struct world *world_new_with_log(bool bulk, int64_t concurrency, struct wb_log *log)
+{
+	return world_make(bulk, concurrency, 0, log);
+}
+
+/* So many of its ranges have metrics of their own. */
+static inline struct world *world_new_showing(size_t ranges_shown_max)
+{
+	return world_make(true, 4, ranges_shown_max, wb_log_new("test", 2, WB_LOG_ERROR, WB_LOG_LOGFMT));
 }
 
 static inline struct world *world_new(bool bulk, int64_t concurrency)
