@@ -6,6 +6,7 @@
 #include "common/kafka/topics.h"
 #include "consumer/poller.h"
 #include "consumer/state.h"
+#include "consumer/top.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -145,19 +146,26 @@ static void release(struct program *m)
 	wb_consumer_options_release(&m->options);
 }
 
+static enum wb_err finish_options(struct wb_consumer_options *o, struct wb_error *e)
+{
+	return o->json ? wb_error_set(e, WB_EINVAL, "--json goes with --top") : wb_consumer_options_finish(o, e);
+}
+
 int main(int argc, char **argv)
 {
 	struct program m = { 0 };
 	struct wb_error e = { "" };
-	enum wb_options_result parsed = wb_options_parse(
-		&wb_consumer_option_table, argc, argv, environ, &m.options, NULL, NULL, &e);
+	enum wb_options_result parsed;
 	enum wb_err err;
 
+	if (wb_top_is_asked(argc, argv))
+		return wb_top_main(argc, argv, environ);
+	parsed = wb_options_parse(&wb_consumer_option_table, argc, argv, environ, &m.options, NULL, NULL, &e);
 	if (parsed == WB_OPTIONS_DONE) {
 		wb_consumer_options_release(&m.options);
 		return EXIT_SUCCESS;
 	}
-	if (parsed == WB_OPTIONS_BAD || wb_consumer_options_finish(&m.options, &e) != WB_OK) {
+	if (parsed == WB_OPTIONS_BAD || finish_options(&m.options, &e) != WB_OK) {
 		fprintf(stderr, "%s: %s\n", PROGRAM, e.text);
 		wb_consumer_options_release(&m.options);
 		return EXIT_BAD_OPTIONS;
