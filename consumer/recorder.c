@@ -59,19 +59,30 @@ static void hold_list(struct wb_snapshot *s, const struct wb_list *list, int64_t
 {
 	for (const struct wb_link *link = list->head; link && s->held_count < WB_SNAPSHOT_HELD_MAX; link = link->next)
 		wb_snapshot_hold(s, WB_CONTAINER_OF(link, const struct wb_write, link), NULL, NULL, now_ms);
+	s->held_total += list->count;
 }
 
-/* Tells of the letters that wait; what is on its way to Kafka is the producers'. */
+static void hold_records(struct wb_snapshot *s, const struct wb_list *records, int64_t now_ms)
+{
+	for (const struct wb_link *link = records->head; link; link = link->next)
+		hold_list(s, &WB_CONTAINER_OF(link, const struct wb_results_record, link)->writes, now_ms);
+}
+
+/* Tells of letters and outcomes that wait; what is on its way to Kafka is the producers'. */
 static void answer(struct wb_recorder *r, int64_t now_ms)
 {
 	struct wb_snapshot *s = wb_snapshot_new();
 
 	for (size_t i = 0; i < r->delayed.count && s->held_count < WB_SNAPSHOT_HELD_MAX; i++)
 		wb_snapshot_hold(s, r->delayed.slot[i], NULL, NULL, now_ms);
+	s->held_total = r->delayed.count;
 	hold_list(s, &r->together.waiting, now_ms);
 	hold_list(s, &r->alone.waiting, now_ms);
 	hold_list(s, &r->unplaced, now_ms);
-	s->held_total = r->delayed.count + r->together.waiting.count + r->alone.waiting.count + r->unplaced.count;
+	hold_records(s, &r->stuck, now_ms);
+	hold_records(s, &r->resend, now_ms);
+	for (int32_t p = 0; p < r->partitions; p++)
+		hold_list(s, &r->gatherings[p].writes, now_ms);
 	s->written = wb_counter_value(r->metrics.outcomes[WB_WRITTEN]);
 	s->superseded = wb_counter_value(r->metrics.outcomes[WB_SUPERSEDED]);
 	s->dead = wb_counter_value(r->metrics.outcomes[WB_DEAD]);
