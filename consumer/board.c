@@ -88,7 +88,7 @@ void wb_board_leave(struct wb_board_place **place)
 
 bool wb_board_is_asked(struct wb_board_place *p)
 {
-	return p && atomic_load_explicit(&p->board->question, memory_order_relaxed) != p->heard;
+	return p && atomic_load_explicit(&p->board->question, memory_order_acquire) != p->heard;
 }
 
 void wb_board_answer(struct wb_board_place *p, struct wb_snapshot **s)
