@@ -10,8 +10,28 @@
 /* How often it is looked which outages nobody waits for, and what is in flight for long. */
 #define IDLE_LOOK_MS   1000
 #define FLYING_LOOK_MS 50
+/* A range's bulks in flight at first, before it is known what is best. The official SDKs begin with one. */
+#define BULKS_AT_START 4
+/* Its point writes in flight, however throttled it is. */
+#define POINTS_AT_LEAST 4
 /* Batches at rest whose memory is kept. */
 #define POOL_MAX 64
+
+static unsigned lesser(int64_t a, int64_t b)
+{
+	return (unsigned)(a < b ? a : b);
+}
+
+/* Points are small: all that may be in flight are, from the start; and some always are, so that one which is throttled for
+ * ever leaves the others a way. In a bulk it travels with them. */
+static struct wb_throttle make_throttle(const struct wb_engine *e, const struct wb_range *range)
+{
+	int64_t bulks = e->settings.range_concurrency, points = e->settings.point_concurrency;
+
+	return wb_throttle_make(range->bulk
+			? wb_concurrency_make(1, lesser(BULKS_AT_START, bulks), (unsigned)bulks)
+			: wb_concurrency_make(lesser(POINTS_AT_LEAST, points), (unsigned)points, (unsigned)points));
+}
 
 static struct wb_range_state *range_state(struct wb_engine *e, struct wb_range *range)
 {
@@ -21,8 +41,7 @@ static struct wb_range_state *range_state(struct wb_engine *e, struct wb_range *
 		return rs;
 	rs = wb_xcalloc(1, sizeof *rs);
 	rs->range = range;
-	rs->throttle = wb_throttle_make(
-		(unsigned)(range->bulk ? e->settings.range_concurrency : e->settings.point_concurrency));
+	rs->throttle = make_throttle(e, range);
 	rs->next = e->ranges;
 	e->ranges = rs;
 	wb_engine_watch_range(e, rs);
@@ -337,18 +356,49 @@ void wb_engine_tidy(struct wb_engine *e)
 	wb_engine_watch(e);
 }
 
+/* Where not all can be in flight at once, the range that had to wait is the first the next time. */
+static void begin_with(struct wb_engine *e, struct wb_range_state *first)
+{
+	struct wb_range_state **at = &e->ranges, *before = e->ranges;
+
+	while (*at != first)
+		at = &(*at)->next;
+	if (first == before)
+		return;
+	*at = NULL;
+	e->ranges = first;
+	for (at = &first->next; *at; at = &(*at)->next)
+		;
+	*at = before;
+}
+
+static int64_t serve_ranges(struct wb_engine *e)
+{
+	struct wb_range_state *waits = NULL;
+	int64_t next_ms = INT64_MAX;
+
+	for (struct wb_range_state *rs = e->ranges; rs; rs = rs->next) {
+		bool had_room = wb_engine_has_room(e);
+		int64_t range_ms = wb_engine_serve_range(e, rs);
+
+		next_ms = range_ms < next_ms ? range_ms : next_ms;
+		if (!waits && !had_room && (rs->ready.head || rs->again.head))
+			waits = rs;
+	}
+	if (waits)
+		begin_with(e, waits);
+	return next_ms;
+}
+
 int64_t wb_engine_serve(struct wb_engine *e)
 {
-	int64_t next_ms = e->now_ms + IDLE_MS, delayed_ms;
+	int64_t next_ms = e->now_ms + IDLE_MS, ranges_ms, delayed_ms;
 
 	wb_engine_tidy(e);
 	end_delays(e);
 	wb_engine_serve_conflicts(e);
-	for (struct wb_range_state *rs = e->ranges; rs; rs = rs->next) {
-		int64_t range_ms = wb_engine_serve_range(e, rs);
-
-		next_ms = range_ms < next_ms ? range_ms : next_ms;
-	}
+	ranges_ms = serve_ranges(e);
+	next_ms = ranges_ms < next_ms ? ranges_ms : next_ms;
 	detach_slow(e);
 	delayed_ms = wb_delay_heap_next_ms(&e->delayed);
 	return delayed_ms < next_ms ? delayed_ms : next_ms;

@@ -37,9 +37,11 @@ struct wb_batch {
 	struct wb_batch *flying_next, **flying_prev; /* while it is in flight */
 	struct wb_engine *engine;
 	struct wb_range_state *state;
+	size_t charged_bytes; /* of requests_max_bytes, while it is in flight */
 	int64_t sent_ms;     /* monotonic, as the engine was told the time */
-	bool detached;       /* its writes were told to detach, as it was in flight for long */
-	unsigned failures;   /* of the whole request, in a row */
+	bool full; /* there was enough for a whole one: the time that it takes tells how busy the range is */
+	bool detached; /* its writes were told to detach, as it was in flight for long */
+	unsigned failures; /* of the whole request, in a row */
 	int64_t failing_since_ms; /* of failures */
 };
 
@@ -64,11 +66,12 @@ struct wb_engine_calls {
 
 struct wb_engine_settings {
 	unsigned worker; /* its index: which owner_state of a range is its own */
-	int64_t range_concurrency, point_concurrency;
+	int64_t range_concurrency, point_concurrency; /* at most: concurrency.h */
 	int64_t bulk_linger_ms;
 	int64_t operation_retry_max_ms;
 	int64_t body_max_bytes;
 	size_t ranges_shown_max; /* ranges that have metrics of their own, and that a snapshot shows */
+	int64_t requests_max_bytes; /* memory of what is in flight, about: one more than that is sent at most */
 	uint64_t seed; /* secret, random per process */
 	const struct wb_engine_calls *calls;
 	void *arg;

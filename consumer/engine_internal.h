@@ -77,6 +77,7 @@ struct wb_engine {
 	int64_t conflicts_looked_ms; /* when it was last looked whether they may go */
 	struct wb_range_state *ranges;
 	struct wb_batch *flying;
+	size_t flying_bytes; /* charged for them */
 	int64_t flying_looked_ms; /* when it was last looked what is in flight for long */
 	int64_t idle_looked_ms; /* when it was last looked which outages nobody waits for */
 	struct wb_list pool; /* batches at rest */
@@ -113,7 +114,10 @@ void wb_engine_requeue(struct wb_engine *e, struct wb_write *write, int64_t dela
 struct wb_batch *wb_engine_batch(struct wb_engine *e, struct wb_range_state *rs);
 void wb_engine_batch_done(struct wb_engine *e, struct wb_batch *b);
 
-/* engine_send.c: sends what may be sent now. Returns when to look again, monotonic; INT64_MAX: when something comes. */
+/* engine_send.c */
+/* Whether one more request may be in flight. */
+bool wb_engine_has_room(const struct wb_engine *e);
+/* Sends what may be sent now. Returns when to look again, monotonic; INT64_MAX: when something comes. */
 int64_t wb_engine_serve_range(struct wb_engine *e, struct wb_range_state *rs);
 /* The range is gone: what waits for it goes where it belongs now. */
 void wb_engine_leave_range(struct wb_engine *e, struct wb_range_state *rs);

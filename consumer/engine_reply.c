@@ -218,16 +218,25 @@ static void was_answered(struct wb_engine *e, const struct wb_batch *b, const st
 
 	if (reply->status && b->sent_ms > rs->served_sent_ms)
 		rs->served_sent_ms = b->sent_ms;
-	if (says == SERVES)
+	if (says == SERVES) {
 		rs->refused_since_ms = 0;
-	else if (says == REFUSES && !rs->refused_since_ms)
+		wb_throttle_served(&rs->throttle);
+	} else if (says == REFUSES && !rs->refused_since_ms) {
 		rs->refused_since_ms = e->now_ms;
+	}
 	if (rs->refused_since_ms && e->now_ms - rs->refused_since_ms >= REFUSED_MS) {
 		if (says == REFUSES)
 			tell_outage(e, rs, status, reply);
 	} else {
 		wb_outage_over(e->settings.outage, &rs->outage, e->now_ms);
 	}
+}
+
+/* Only requests of the kind and size that the range has most of can be compared. */
+static void tell_time(const struct wb_engine *e, const struct wb_batch *b)
+{
+	if (b->full && b->point != b->range->bulk)
+		wb_throttle_took(&b->state->throttle, b->sent_ms, e->now_ms);
 }
 
 static void judge_operations(struct wb_engine *e, struct wb_batch *b, const struct wb_reply *reply)
@@ -237,7 +246,7 @@ static void judge_operations(struct wb_engine *e, struct wb_batch *b, const stru
 	size_t operations = b->writes.count;
 	struct wb_write *write;
 	enum says says = NOTHING, one;
-	bool throttled = false;
+	enum wb_hold hold = WB_HOLD_NONE;
 	int64_t wait_ms = 0;
 
 	for (size_t i = 0; (write = wb_write_of(wb_list_pop(&b->writes))); i++) {
@@ -252,7 +261,7 @@ static void judge_operations(struct wb_engine *e, struct wb_batch *b, const stru
 			refusal = status;
 		}
 		if (verdict.kind == WB_VERDICT_THROTTLED) {
-			throttled = true;
+			hold = WB_HOLD_THROTTLED;
 			wait_ms = verdict.retry_after_ms > wait_ms ? verdict.retry_after_ms : wait_ms;
 		}
 		/* What failed by itself while others of its range were written tells nothing of the range. */
@@ -262,11 +271,14 @@ static void judge_operations(struct wb_engine *e, struct wb_batch *b, const stru
 		carry_out(e, rs, write, &verdict, r->status);
 	}
 	was_answered(e, b, reply, says, &refusal);
-	throttled = throttled ||
-		(says == REFUSES && rs->refused_since_ms && e->now_ms - rs->refused_since_ms >= REFUSED_THROTTLES_MS);
+	if (hold == WB_HOLD_NONE && says == REFUSES && rs->refused_since_ms &&
+		e->now_ms - rs->refused_since_ms >= REFUSED_THROTTLES_MS)
+		hold = WB_HOLD_OTHER;
+	if (hold == WB_HOLD_NONE)
+		tell_time(e, b);
 	wb_engine_count_throttled(e, rs);
-	wb_throttle_replied(&rs->throttle, throttled, wait_ms, e->now_ms, wb_prng_next(&e->random));
-	if (throttled)
+	wb_throttle_replied(&rs->throttle, hold, wait_ms, e->now_ms, wb_prng_next(&e->random));
+	if (hold != WB_HOLD_NONE)
 		wb_engine_detach_ready(e, rs);
 	wb_engine_batch_done(e, b);
 }
@@ -347,13 +359,18 @@ static bool is_old_news(const struct wb_batch *b, const struct wb_reply *reply)
 	return reply->timed_out && b->sent_ms < b->state->served_sent_ms;
 }
 
+static enum wb_hold hold_of(enum wb_verdict_kind kind)
+{
+	if (kind == WB_VERDICT_THROTTLED)
+		return WB_HOLD_THROTTLED;
+	return kind == WB_VERDICT_REFRESH || kind == WB_VERDICT_TOPOLOGY ? WB_HOLD_OTHER : WB_HOLD_NONE;
+}
+
 static void tell_throttle(
 	struct wb_engine *e, const struct wb_batch *b, const struct wb_reply *reply, const struct wb_verdict *verdict)
 {
 	struct wb_range_state *rs = b->state;
 	struct wb_reply_status status = status_of(reply);
-	bool throttled = verdict->kind == WB_VERDICT_THROTTLED || verdict->kind == WB_VERDICT_REFRESH ||
-		verdict->kind == WB_VERDICT_TOPOLOGY;
 	uint64_t random = wb_prng_next(&e->random);
 
 	wb_engine_count_throttled(e, rs);
@@ -364,7 +381,9 @@ static void tell_throttle(
 		wb_throttle_failed(&rs->throttle, verdict->retry_after_ms, e->now_ms, random);
 	} else {
 		was_answered(e, b, reply, says_of(rs, verdict->kind, b->writes.count), &status);
-		wb_throttle_replied(&rs->throttle, throttled, verdict->retry_after_ms, e->now_ms, random);
+		if (verdict->kind == WB_VERDICT_DONE)
+			tell_time(e, b);
+		wb_throttle_replied(&rs->throttle, hold_of(verdict->kind), verdict->retry_after_ms, e->now_ms, random);
 	}
 	if (wb_throttle_is_held_up(&rs->throttle, e->now_ms))
 		wb_engine_detach_ready(e, rs);
@@ -587,6 +606,7 @@ static void land(struct wb_engine *e, struct wb_batch *b)
 	*b->flying_prev = b->flying_next;
 	if (b->flying_next)
 		b->flying_next->flying_prev = b->flying_prev;
+	e->flying_bytes -= b->charged_bytes;
 	wb_gauge_add(e->metrics.in_flight, -1);
 }
 

@@ -1,8 +1,13 @@
 #include "consumer/engine_internal.h"
 
+/* Memory of a request beside its body: a connection with its buffers, and the reply. */
+#define REQUEST_BYTES (32 * 1024)
+
 static bool is_full(const struct wb_range_state *rs)
 {
-	return !rs->range->bulk || rs->ready.count >= WB_BULK_OPERATIONS_MAX || rs->ready_bytes >= WB_BULK_BYTES_MAX;
+	if (!rs->range->bulk)
+		return rs->ready.head != NULL;
+	return rs->ready.count >= WB_BULK_OPERATIONS_MAX || rs->ready_bytes >= WB_BULK_BYTES_MAX;
 }
 
 /* The next write to go, which may have given its place to a newer one of its item. */
@@ -34,6 +39,7 @@ static struct wb_batch *form(struct wb_engine *e, struct wb_range_state *rs)
 	size_t max = b->point ? 1 : WB_BULK_OPERATIONS_MAX;
 	size_t bytes = 0;
 
+	b->full = is_full(rs);
 	while (b->writes.count < max) {
 		struct wb_write *write = next_ready(e, rs);
 
@@ -98,13 +104,30 @@ static bool drop_withdrawn(struct wb_engine *e, struct wb_batch *b)
 
 static void write_body(struct wb_batch *b)
 {
+	size_t bytes = 0;
+
 	wb_buf_clear(&b->body);
 	if (b->point)
 		return;
+	for (struct wb_link *link = b->writes.head; link; link = link->next)
+		bytes += wb_write_of(link)->bulk_bytes;
+	if (!wb_buf_reserve(&b->body, bytes + 1))
+		return; /* appending tells, too */
 	wb_bulk_begin(&b->body);
 	for (struct wb_link *link = b->writes.head; link; link = link->next)
 		wb_bulk_append(&b->body, wb_write_of(link));
 	wb_bulk_end(&b->body);
+}
+
+bool wb_engine_has_room(const struct wb_engine *e)
+{
+	return e->flying_bytes < (size_t)e->settings.requests_max_bytes;
+}
+
+/* A body stands in memory twice, as libcurl sends it from a buffer of its own. */
+static size_t charge_of(const struct wb_batch *b)
+{
+	return REQUEST_BYTES + (b->point ? wb_write_of(b->writes.head)->document.len : 2 * b->body.cap);
 }
 
 static void send(struct wb_engine *e, struct wb_batch *b)
@@ -121,6 +144,8 @@ static void send(struct wb_engine *e, struct wb_batch *b)
 	if (b->flying_next)
 		b->flying_next->flying_prev = &b->flying_next;
 	e->flying = b;
+	b->charged_bytes = charge_of(b);
+	e->flying_bytes += b->charged_bytes;
 	b->sent_ms = e->now_ms;
 	wb_throttle_sent_at(&b->state->throttle, e->now_ms);
 	wb_engine_count_sent(e, b);
@@ -130,8 +155,9 @@ static void send(struct wb_engine *e, struct wb_batch *b)
 int64_t wb_engine_serve_range(struct wb_engine *e, struct wb_range_state *rs)
 {
 	int64_t wait_ms = INT64_MAX;
+	bool waits;
 
-	while (wb_throttle_may_send(&rs->throttle, e->now_ms)) {
+	while (wb_throttle_may_send(&rs->throttle, e->now_ms) && wb_engine_has_room(e)) {
 		struct wb_batch *b = next_batch(e, rs, &wait_ms);
 
 		if (!b)
@@ -141,11 +167,13 @@ int64_t wb_engine_serve_range(struct wb_engine *e, struct wb_range_state *rs)
 		else
 			wb_engine_batch_done(e, b);
 	}
-	/* Its places are taken for long: what waits for one may outlive the neighbours whose fetch it shares. */
-	if (rs->ready.head && rs->throttle.in_flight >= rs->throttle.limit &&
-		e->now_ms - rs->throttle.sent_ms >= WB_SLOW_MS)
+	waits = wb_throttle_is_full(&rs->throttle) || !wb_engine_has_room(e);
+	if (wb_throttle_is_full(&rs->throttle) && is_full(rs))
+		wb_concurrency_press(&rs->throttle.concurrency);
+	/* All places are taken for long: what waits for one may outlive the neighbours whose fetch it shares. */
+	if (waits && rs->ready.head && e->now_ms - rs->throttle.sent_ms >= WB_SLOW_MS)
 		wb_engine_detach_ready(e, rs);
-	return rs->again.head || rs->ready.head ? wb_throttle_next_ms(&rs->throttle, e->now_ms) : INT64_MAX;
+	return !waits && (rs->again.head || rs->ready.head) ? wb_throttle_next_ms(&rs->throttle, e->now_ms) : INT64_MAX;
 }
 
 static void go_elsewhere(struct wb_engine *e, struct wb_list *writes)

@@ -13,6 +13,8 @@
 #define COSMOS(member) offsetof(struct wb_cosmos_options, member)
 /* Our default of kafka.session.timeout.ms (common/kafka/client.c). */
 #define SESSION_TIMEOUT_DEFAULT_MS 10000
+#define RECORD_MAX_DEFAULT_BYTES   3000000 /* as common/kafka/client.c has it */
+#define BUDGET_RECORDS             5
 #define REQUEST_TIMEOUT_MAX_MS     30000
 #define POLL_INTERVAL_DEFAULT_MS   300000 /* librdkafka's */
 #define ANSWER_MARGIN_MS           6000   /* END_MARGIN_MS and FINAL_COMMIT_WAIT_MS of poller_group.c, and a little */
@@ -127,10 +129,11 @@ static const struct wb_option consumer_rows[] = {
 	{ .key = "cosmos.range.concurrency",
 		.type = WB_OPT_INT,
 		.offset = AT(range_concurrency),
-		.def = "4",
+		.def = "64",
 		.min = 1,
 		.max = 1000,
-		.help = "bulk requests in flight at once for one partition key range" },
+		.help = "bulk requests in flight at most for one partition key range; how many of them are best is "
+			"found by itself, from the time that replies take and from throttling" },
 	{ .key = "cosmos.point.concurrency",
 		.type = WB_OPT_INT,
 		.offset = AT(point_concurrency),
@@ -339,8 +342,8 @@ static enum wb_err read_containers(struct wb_cosmos_options *c, struct wb_error 
 	return WB_OK;
 }
 
-/* A time that librdkafka is given through kafka.*; *ret stays as it is when there is none. */
-static enum wb_err read_kafka_ms(
+/* A number that librdkafka is given through kafka.*; *ret stays as it is when there is none. */
+static enum wb_err read_kafka_number(
 	const struct wb_consumer_options *o, const char *name, int64_t max, int64_t *ret, struct wb_error *e)
 {
 	for (size_t i = 0; i < o->kafka.properties.count; i++) {
@@ -360,7 +363,7 @@ static enum wb_err check_poll_interval(const struct wb_consumer_options *o, stru
 	int64_t interval_ms = POLL_INTERVAL_DEFAULT_MS;
 	int64_t request_ms = o->cosmos.request_timeout_ms;
 	int64_t needed_ms = (o->drain_timeout_ms > request_ms ? o->drain_timeout_ms : request_ms) + ANSWER_MARGIN_MS;
-	enum wb_err err = read_kafka_ms(o, "max.poll.interval.ms", 86400000, &interval_ms, e);
+	enum wb_err err = read_kafka_number(o, "max.poll.interval.ms", 86400000, &interval_ms, e);
 
 	if (err != WB_OK || interval_ms >= needed_ms)
 		return err;
@@ -374,7 +377,7 @@ static enum wb_err check_poll_interval(const struct wb_consumer_options *o, stru
 static enum wb_err check_timeouts(struct wb_consumer_options *o, struct wb_error *e)
 {
 	int64_t session_ms = SESSION_TIMEOUT_DEFAULT_MS;
-	enum wb_err err = read_kafka_ms(o, "session.timeout.ms", 3600000, &session_ms, e);
+	enum wb_err err = read_kafka_number(o, "session.timeout.ms", 3600000, &session_ms, e);
 
 	if (err != WB_OK)
 		return err;
@@ -388,6 +391,23 @@ static enum wb_err check_timeouts(struct wb_consumer_options *o, struct wb_error
 			(long long)o->cosmos.request_timeout_ms, (long long)session_ms);
 	o->session_timeout_ms = session_ms;
 	return check_poll_interval(o, e);
+}
+
+/* The largest record has to fit beside what belongs to it: its fetch, librdkafka's queue, its request and a copy. */
+static enum wb_err check_budget(struct wb_consumer_options *o, struct wb_error *e)
+{
+	int64_t needed;
+	enum wb_err err;
+
+	o->record_max_bytes = RECORD_MAX_DEFAULT_BYTES;
+	err = read_kafka_number(o, "message.max.bytes", INT32_MAX, &o->record_max_bytes, e);
+	needed = o->record_max_bytes * BUDGET_RECORDS;
+	if (err != WB_OK || o->memory_budget_bytes >= needed)
+		return err;
+	return wb_error_set(e, WB_EINVAL,
+		"memory.budget.bytes (%lld) is too small for records of up to %lld bytes (kafka.message.max.bytes): at "
+		"least %lld",
+		(long long)o->memory_budget_bytes, (long long)o->record_max_bytes, (long long)needed);
 }
 
 static enum wb_err read_topics(struct wb_consumer_options *o, struct wb_error *e)
@@ -421,6 +441,8 @@ enum wb_err wb_consumer_options_finish(struct wb_consumer_options *o, struct wb_
 		err = read_containers(&o->cosmos, e);
 	if (err == WB_OK)
 		err = check_timeouts(o, e);
+	if (err == WB_OK)
+		err = check_budget(o, e);
 	if (err == WB_OK)
 		err = read_topics(o, e);
 	return err;

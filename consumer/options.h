@@ -41,12 +41,13 @@ struct wb_consumer_options {
 	struct wb_cosmos_options cosmos;
 	int64_t workers; /* consumer.workers */
 	int64_t max_offset_gap; /* consumer.max.offset.gap: records */
-	int64_t range_concurrency; /* cosmos.range.concurrency: bulk requests in flight per range */
-	int64_t point_concurrency; /* cosmos.point.concurrency: point writes in flight per range */
+	int64_t range_concurrency; /* cosmos.range.concurrency: bulk requests in flight per range, at most */
+	int64_t point_concurrency; /* cosmos.point.concurrency: point writes in flight per range, at most */
 	int64_t bulk_linger_ms; /* cosmos.bulk.linger.ms */
 	int64_t operation_retry_max_ms; /* cosmos.operation.retry.max.ms */
 	int64_t results_interval_ms; /* results.interval.ms */
 	int64_t memory_budget_bytes; /* memory.budget.bytes */
+	int64_t record_max_bytes; /* kafka.message.max.bytes, or our default of it: the largest record */
 	int64_t drain_timeout_ms; /* consumer.drain.timeout.ms: of a revoked partition */
 	int64_t shutdown_timeout_ms; /* shutdown.timeout.ms */
 	char *admin_listen; /* admin.listen */

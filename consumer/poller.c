@@ -2,7 +2,6 @@
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
-#include "common/base/strict.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -20,14 +19,13 @@
 #define HAND_BACK_MS    500
 #define SETTLE_MS       200
 #define EVENTS_PER_TURN 100
-/* Shares of the memory budget: records on their way, librdkafka's queue, and one fetch. Bodies, replies and the
- * program itself have the rest. */
+/* Shares of the memory budget: records on their way, librdkafka's queue, and one fetch. Requests in flight have an eighth
+ * (worker.c), the program itself the rest. */
 #define READ_SHARE(budget)  ((budget) / 10 * 6)
 #define QUEUE_SHARE(budget) ((budget) / 8)
 #define FETCH_SHARE(budget) ((budget) / 16)
 #define FETCH_MAX_BYTES     (INT64_C(48) << 20) /* librdkafka's default is 50 MB */
 #define PARTITION_MAX_BYTES (INT64_C(1) << 20)
-#define RECORD_MAX_BYTES    INT64_C(3000000) /* our default of kafka.message.max.bytes */
 
 static void wake(void *arg)
 {
@@ -84,22 +82,6 @@ static void on_error(rd_kafka_t *rk, int err, const char *reason, void *opaque)
 		WB_STR("text", reason));
 }
 
-/* librdkafka wants a fetch to hold at least one record of the largest size. */
-static int64_t record_max_bytes(const struct wb_consumer_options *o)
-{
-	int64_t bytes = RECORD_MAX_BYTES;
-
-	for (size_t i = 0; i < o->kafka.properties.count; i++) {
-		const struct wb_option_pair *pair = &o->kafka.properties.pairs[i];
-
-		/* What is no number, librdkafka refuses in its own words. */
-		if (strcmp(pair->key, "message.max.bytes") == 0 &&
-			wb_strict_int64(wb_slice_cstr(pair->value), 1, INT32_MAX, &bytes, NULL) != WB_OK)
-			return RECORD_MAX_BYTES;
-	}
-	return bytes;
-}
-
 /* Newer ones look soon whether their full queue has room again; for the others see poller_ask.c. */
 static bool looks_by_itself(void)
 {
@@ -129,8 +111,9 @@ static rd_kafka_conf_t *make_conf(struct wb_poller *p, struct wb_error *e)
 	rd_kafka_conf_t *conf;
 
 	fetch = fetch < FETCH_MAX_BYTES ? fetch : FETCH_MAX_BYTES;
-	if (fetch < record_max_bytes(o))
-		fetch = record_max_bytes(o);
+	/* librdkafka wants a fetch to hold at least one record of the largest size. */
+	if (fetch < o->record_max_bytes)
+		fetch = o->record_max_bytes;
 	/* 20 digits fit into each. */
 	(void)snprintf(queue_text, sizeof queue_text, "%lld",
 		(long long)(QUEUE_SHARE(o->memory_budget_bytes) / 1024 < 2097151

@@ -2,11 +2,10 @@
 
 #include <assert.h>
 
-struct wb_throttle wb_throttle_make(unsigned limit)
+struct wb_throttle wb_throttle_make(struct wb_concurrency concurrency)
 {
-	assert(limit > 0);
 	return (struct wb_throttle){
-		.limit = limit,
+		.concurrency = concurrency,
 		.sent_ms = INT64_MAX - WB_THROTTLE_HANGS_MS,
 		.throttled_until_ms = INT64_MIN,
 		.outage_until_ms = INT64_MIN,
@@ -23,7 +22,7 @@ int64_t wb_throttle_next_ms(const struct wb_throttle *t, int64_t now_ms)
 {
 	int64_t may_ms = later(now_ms, later(t->throttled_until_ms, t->outage_until_ms));
 
-	if (t->in_flight >= t->limit)
+	if (wb_throttle_is_full(t))
 		return INT64_MAX;
 	return t->outage && t->in_flight > 0 ? later(may_ms, t->sent_ms + WB_THROTTLE_HANGS_MS) : may_ms;
 }
@@ -40,7 +39,7 @@ bool wb_throttle_may_send(const struct wb_throttle *t, int64_t now_ms)
 
 void wb_throttle_sent(struct wb_throttle *t)
 {
-	assert(t->in_flight < t->limit);
+	assert(!wb_throttle_is_full(t));
 	t->in_flight++;
 }
 
@@ -50,18 +49,36 @@ void wb_throttle_sent_at(struct wb_throttle *t, int64_t now_ms)
 	t->sent_ms = now_ms;
 }
 
-void wb_throttle_replied(struct wb_throttle *t, bool throttled, int64_t retry_after_ms, int64_t now_ms, uint64_t random)
+void wb_throttle_took(struct wb_throttle *t, int64_t sent_ms, int64_t now_ms)
+{
+	wb_concurrency_replied(&t->concurrency, now_ms - sent_ms, now_ms);
+}
+
+/* It waits from now, or from the end of an earlier wait, that much longer. */
+static void wait_until(struct wb_throttle *t, enum wb_hold hold, int64_t until_ms, int64_t now_ms)
+{
+	int64_t held_until_ms = later(t->throttled_until_ms, now_ms);
+
+	if (until_ms <= held_until_ms)
+		return;
+	t->throttled_until_ms = until_ms;
+	if (hold == WB_HOLD_THROTTLED)
+		wb_concurrency_throttled(&t->concurrency, until_ms - held_until_ms, now_ms);
+}
+
+void wb_throttle_replied(
+	struct wb_throttle *t, enum wb_hold hold, int64_t retry_after_ms, int64_t now_ms, uint64_t random)
 {
 	assert(t->in_flight > 0);
 	t->in_flight--;
 	t->outage = false;
 	t->outage_until_ms = INT64_MIN;
-	if (!throttled)
+	if (hold == WB_HOLD_NONE)
 		wb_backoff_reset(&t->backoff);
 	else if (retry_after_ms > 0)
-		t->throttled_until_ms = later(t->throttled_until_ms, now_ms + retry_after_ms);
+		wait_until(t, hold, now_ms + retry_after_ms, now_ms);
 	else if (t->throttled_until_ms <= now_ms) /* several replies of one moment are one throttling */
-		t->throttled_until_ms = now_ms + wb_backoff_next_ms(&t->backoff, random, 1);
+		wait_until(t, hold, now_ms + wb_backoff_next_ms(&t->backoff, random, 1), now_ms);
 }
 
 void wb_throttle_failed(struct wb_throttle *t, int64_t retry_after_ms, int64_t now_ms, uint64_t random)

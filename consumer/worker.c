@@ -12,6 +12,7 @@
 
 /* Bounded per range by the throttles; the transport's own limit only has to be above their sum. */
 #define CONNECTIONS_MAX 1024
+#define REQUESTS_PART   8 /* of the memory budget, for requests in flight */
 #define IDLE_MS         1000
 
 struct wb_worker {
@@ -229,6 +230,7 @@ static void make_engine(struct wb_worker *w)
 		.operation_retry_max_ms = o->operation_retry_max_ms,
 		.body_max_bytes = o->memory_budget_bytes,
 		.ranges_shown_max = WB_SNAPSHOT_RANGES_MAX / (size_t)o->workers,
+		.requests_max_bytes = o->memory_budget_bytes / REQUESTS_PART / o->workers,
 		.calls = &calls,
 		.arg = w,
 		.outage = w->settings.outage,

@@ -109,6 +109,7 @@ static inline struct world *world_make(bool bulk, int64_t concurrency, size_t ra
 		.point_concurrency = concurrency,
 		.operation_retry_max_ms = RETRY_MAX_MS,
 		.body_max_bytes = 1 << 24,
+		.requests_max_bytes = 1 << 20,
 		.seed = 42,
 		.calls = &calls,
 		.arg = w };

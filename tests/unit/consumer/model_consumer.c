@@ -328,6 +328,7 @@ void model_consumer_start(struct model_world *world, struct model_consumer *c)
 			.bulk_linger_ms = world->plan.linger_ms,
 			.operation_retry_max_ms = world->plan.retry_max_ms,
 			.body_max_bytes = 4 * 1024 * 1024,
+			.requests_max_bytes = 4 * 1024 * 1024,
 			.seed = wb_prng_next(&world->random),
 			.calls = &calls,
 			.arg = e,

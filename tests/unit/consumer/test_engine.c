@@ -341,6 +341,42 @@ static void a_throttled_reply_costs_what_it_carried_and_not_all_that_waits(void 
 	world_free(w);
 }
 
+/* Of which range the requests in flight are. */
+static size_t flying_to(const struct world *w, const struct wb_range *range)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < w->flying_count; i++)
+		count += w->flying[i]->range == range;
+	return count;
+}
+
+static void memory_for_requests_is_bounded_and_every_range_gets_its_turn(void **state)
+{
+	enum { EACH = 60 };
+	struct world *w = world_new(false, EACH);
+	const struct wb_reply created = { .status = 201, .retry_after_ms = -1, .etag = "e" };
+	char id[16];
+
+	(void)state;
+	for (int i = 0; i < EACH; i++) {
+		(void)snprintf(id, sizeof id, "a%d", i); /* both fit */
+		(void)add(w, WB_OP_UPSERT, id, "{}");
+		(void)snprintf(id, sizeof id, "b%d", i);
+		(void)add_to(w, &container, w->second, &w->assignment, WB_OP_UPSERT, id, "{}");
+	}
+	serve(w);
+	assert_in_range(w->flying_count, 2, EACH - 1); /* 1 MiB, by some 32 KiB each */
+	for (int i = 0; i < EACH / 4; i++) /* fewer than one range has left */
+		answer(w, &created);
+	assert_in_range(flying_to(w, w->range), 1, EACH);
+	assert_in_range(flying_to(w, w->second), 1, EACH);
+	while (w->flying_count > 0)
+		answer(w, &created);
+	assert_int_equal(wb_engine_held(w->engine), 0);
+	world_free(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -356,6 +392,7 @@ int main(void)
 		cmocka_unit_test(an_outage_keeps_neither_bodies_nor_words_for_each_write),
 		cmocka_unit_test(a_lone_write_is_sent_soon_after_a_long_outage),
 		cmocka_unit_test(the_account_is_looked_up_when_its_region_takes_no_writes),
+		cmocka_unit_test(memory_for_requests_is_bounded_and_every_range_gets_its_turn),
 		cmocka_unit_test(a_throttled_reply_costs_what_it_carried_and_not_all_that_waits),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -366,6 +366,7 @@ static void setup(struct day *d)
 			.bulk_linger_ms = 5,
 			.operation_retry_max_ms = 900 * SECOND_MS,
 			.body_max_bytes = 4 * 1024 * 1024,
+			.requests_max_bytes = 4 * 1024 * 1024,
 			.seed = wb_prng_next(&d->random),
 			.calls = &calls,
 			.arg = d,

@@ -180,6 +180,7 @@ static void bad_values_are_named(void **state)
 		{ "CONSUMER_TOMBSTONES=keep", "consumer.tombstones" },
 		{ "CONSUMER_ON_LOST_RANGE=wait", "consumer.on.lost.range" },
 		{ "MEMORY_BUDGET_BYTES=1MiB", "memory.budget.bytes" },
+		{ "KAFKA_MESSAGE_MAX_BYTES=40000000", "memory.budget.bytes (134217728) is too small" },
 	};
 
 	(void)state;

@@ -17,13 +17,13 @@ static void send(struct wb_throttle *t, unsigned requests, int64_t now_ms)
 
 static void up_to_the_limit_are_in_flight_at_once(void **state)
 {
-	struct wb_throttle t = wb_throttle_make(3);
+	struct wb_throttle t = wb_throttle_make(wb_concurrency_make(1, 3, 3));
 
 	(void)state;
 	send(&t, 3, 1000);
 	assert_false(wb_throttle_may_send(&t, 1000));
 	assert_int_equal(wb_throttle_next_ms(&t, 1000), INT64_MAX);
-	wb_throttle_replied(&t, false, -1, 1010, 0);
+	wb_throttle_replied(&t, WB_HOLD_NONE, -1, 1010, 0);
 	assert_int_equal(wb_throttle_next_ms(&t, 1010), 1010);
 	send(&t, 1, 1010);
 	assert_false(wb_throttle_may_send(&t, 1010));
@@ -31,7 +31,7 @@ static void up_to_the_limit_are_in_flight_at_once(void **state)
 
 static void what_was_cut_off_frees_its_place_and_tells_nothing(void **state)
 {
-	struct wb_throttle t = wb_throttle_make(1);
+	struct wb_throttle t = wb_throttle_make(wb_concurrency_make(1, 1, 1));
 
 	(void)state;
 	send(&t, 1, 0);
@@ -46,13 +46,13 @@ static void what_was_cut_off_frees_its_place_and_tells_nothing(void **state)
 
 static void held_up_is_throttled_or_in_an_outage(void **state)
 {
-	struct wb_throttle t = wb_throttle_make(2);
+	struct wb_throttle t = wb_throttle_make(wb_concurrency_make(1, 2, 2));
 
 	(void)state;
 	assert_false(wb_throttle_is_held_up(&t, 0));
 	send(&t, 2, 0);
 	assert_false(wb_throttle_is_held_up(&t, 0)); /* only full */
-	wb_throttle_replied(&t, true, 100, 0, 0);
+	wb_throttle_replied(&t, WB_HOLD_THROTTLED, 100, 0, 0);
 	assert_true(wb_throttle_is_held_up(&t, 99));
 	assert_false(wb_throttle_is_held_up(&t, 100));
 	wb_throttle_failed(&t, 10, 200, 0);
@@ -61,7 +61,7 @@ static void held_up_is_throttled_or_in_an_outage(void **state)
 
 static void a_clock_that_begins_below_zero_is_fine(void **state)
 {
-	struct wb_throttle t = wb_throttle_make(1);
+	struct wb_throttle t = wb_throttle_make(wb_concurrency_make(1, 1, 1));
 
 	(void)state;
 	assert_true(wb_throttle_may_send(&t, -5000));
@@ -69,11 +69,11 @@ static void a_clock_that_begins_below_zero_is_fine(void **state)
 
 static void throttling_waits_exactly_as_long_as_asked(void **state)
 {
-	struct wb_throttle t = wb_throttle_make(4);
+	struct wb_throttle t = wb_throttle_make(wb_concurrency_make(1, 4, 4));
 
 	(void)state;
 	send(&t, 1, 0);
-	wb_throttle_replied(&t, true, 700, 100, UINT64_MAX);
+	wb_throttle_replied(&t, WB_HOLD_THROTTLED, 700, 100, UINT64_MAX);
 	assert_false(wb_throttle_may_send(&t, 799));
 	assert_int_equal(wb_throttle_next_ms(&t, 100), 800);
 	send(&t, 4, 800);
@@ -81,26 +81,26 @@ static void throttling_waits_exactly_as_long_as_asked(void **state)
 
 static void the_longest_wait_asked_for_counts(void **state)
 {
-	struct wb_throttle t = wb_throttle_make(4);
+	struct wb_throttle t = wb_throttle_make(wb_concurrency_make(1, 4, 4));
 
 	(void)state;
 	send(&t, 3, 0);
-	wb_throttle_replied(&t, true, 500, 0, 0);
-	wb_throttle_replied(&t, true, 200, 10, 0);
+	wb_throttle_replied(&t, WB_HOLD_THROTTLED, 500, 0, 0);
+	wb_throttle_replied(&t, WB_HOLD_THROTTLED, 200, 10, 0);
 	assert_int_equal(wb_throttle_next_ms(&t, 10), 500);
-	wb_throttle_replied(&t, false, -1, 20, 0);
+	wb_throttle_replied(&t, WB_HOLD_NONE, -1, 20, 0);
 	assert_int_equal(wb_throttle_next_ms(&t, 20), 500);
 }
 
 static void throttling_without_a_wait_backs_off(void **state)
 {
-	struct wb_throttle t = wb_throttle_make(1);
+	struct wb_throttle t = wb_throttle_make(wb_concurrency_make(1, 1, 1));
 	int64_t now_ms = 0, ceiling_ms = WB_THROTTLE_BACKOFF_BASE_MS;
 
 	(void)state;
 	for (int i = 0; i < 10; i++) {
 		send(&t, 1, now_ms);
-		wb_throttle_replied(&t, true, -1, now_ms, (uint64_t)ceiling_ms);
+		wb_throttle_replied(&t, WB_HOLD_THROTTLED, -1, now_ms, (uint64_t)ceiling_ms);
 		assert_int_equal(wb_throttle_next_ms(&t, now_ms), now_ms + ceiling_ms);
 		now_ms += ceiling_ms;
 		ceiling_ms *= 2;
@@ -108,27 +108,27 @@ static void throttling_without_a_wait_backs_off(void **state)
 			ceiling_ms = WB_THROTTLE_BACKOFF_CAP_MS;
 	}
 	send(&t, 1, now_ms);
-	wb_throttle_replied(&t, false, -1, now_ms, 0);
+	wb_throttle_replied(&t, WB_HOLD_NONE, -1, now_ms, 0);
 	send(&t, 1, now_ms);
-	wb_throttle_replied(&t, true, 0, now_ms, WB_THROTTLE_BACKOFF_BASE_MS);
+	wb_throttle_replied(&t, WB_HOLD_THROTTLED, 0, now_ms, WB_THROTTLE_BACKOFF_BASE_MS);
 	assert_int_equal(wb_throttle_next_ms(&t, now_ms), now_ms + WB_THROTTLE_BACKOFF_BASE_MS);
 }
 
 static void replies_of_one_moment_are_one_throttling(void **state)
 {
-	struct wb_throttle t = wb_throttle_make(8);
+	struct wb_throttle t = wb_throttle_make(wb_concurrency_make(1, 8, 8));
 
 	(void)state;
 	send(&t, 8, 0);
 	for (int i = 0; i < 8; i++)
-		wb_throttle_replied(&t, true, -1, 0, WB_THROTTLE_BACKOFF_BASE_MS);
+		wb_throttle_replied(&t, WB_HOLD_THROTTLED, -1, 0, WB_THROTTLE_BACKOFF_BASE_MS);
 	assert_int_equal(wb_throttle_next_ms(&t, 0), WB_THROTTLE_BACKOFF_BASE_MS);
 	assert_int_equal(t.backoff.attempt, 1);
 }
 
 static void in_an_outage_one_request_tries_first(void **state)
 {
-	struct wb_throttle t = wb_throttle_make(4);
+	struct wb_throttle t = wb_throttle_make(wb_concurrency_make(1, 4, 4));
 	int64_t now_ms;
 
 	(void)state;
@@ -140,13 +140,13 @@ static void in_an_outage_one_request_tries_first(void **state)
 	now_ms = 30;
 	send(&t, 1, now_ms);
 	assert_false(wb_throttle_may_send(&t, now_ms));
-	wb_throttle_replied(&t, false, -1, now_ms, 0);
+	wb_throttle_replied(&t, WB_HOLD_NONE, -1, now_ms, 0);
 	send(&t, 4, now_ms);
 }
 
 static void an_outage_waits_at_least_as_long_as_asked(void **state)
 {
-	struct wb_throttle t = wb_throttle_make(4);
+	struct wb_throttle t = wb_throttle_make(wb_concurrency_make(1, 4, 4));
 
 	(void)state;
 	send(&t, 2, 0);
@@ -157,13 +157,13 @@ static void an_outage_waits_at_least_as_long_as_asked(void **state)
 
 static void a_reply_ends_the_outage_and_its_wait_but_not_a_throttling(void **state)
 {
-	struct wb_throttle t = wb_throttle_make(4);
+	struct wb_throttle t = wb_throttle_make(wb_concurrency_make(1, 4, 4));
 
 	(void)state;
 	send(&t, 3, 0);
 	wb_throttle_failed(&t, 5000, 0, 0);
-	wb_throttle_replied(&t, true, 300, 0, 0);
-	wb_throttle_replied(&t, false, -1, 0, 0);
+	wb_throttle_replied(&t, WB_HOLD_THROTTLED, 300, 0, 0);
+	wb_throttle_replied(&t, WB_HOLD_NONE, -1, 0, 0);
 	assert_false(t.outage);
 	assert_int_equal(wb_throttle_next_ms(&t, 0), 300);
 	send(&t, 4, 300);
@@ -177,7 +177,7 @@ static void a_day_of_outage_is_probed_calmly_and_left_within_two_seconds(void **
 	(void)state;
 	for (uint64_t seed = 1; seed <= 20; seed++) {
 		struct wb_prng random = { .state = seed };
-		struct wb_throttle t = wb_throttle_make(8);
+		struct wb_throttle t = wb_throttle_make(wb_concurrency_make(1, 8, 8));
 		int64_t now_ms = 0, probes = 0;
 
 		send(&t, 8, now_ms);
@@ -196,7 +196,7 @@ static void a_day_of_outage_is_probed_calmly_and_left_within_two_seconds(void **
 		assert_in_range(now_ms, ends_ms, ends_ms + 2000);
 		/* On average half the cap lies between two. */
 		assert_in_range(probes, ends_ms / WB_THROTTLE_BACKOFF_CAP_MS, 3 * ends_ms / WB_THROTTLE_BACKOFF_CAP_MS);
-		wb_throttle_replied(&t, false, -1, now_ms, 0);
+		wb_throttle_replied(&t, WB_HOLD_NONE, -1, now_ms, 0);
 		send(&t, 8, now_ms);
 	}
 }
@@ -209,7 +209,7 @@ static void ranges_that_failed_together_do_not_return_together(void **state)
 	(void)state;
 	for (uint64_t seed = 1; seed <= RANGES; seed++) {
 		struct wb_prng random = { .state = seed };
-		struct wb_throttle t = wb_throttle_make(1);
+		struct wb_throttle t = wb_throttle_make(wb_concurrency_make(1, 1, 1));
 		int64_t now_ms = 0;
 
 		while (now_ms < 60000) {
@@ -224,7 +224,7 @@ static void ranges_that_failed_together_do_not_return_together(void **state)
 
 static void what_hangs_in_an_outage_does_not_keep_others_from_trying(void **state)
 {
-	struct wb_throttle t = wb_throttle_make(2);
+	struct wb_throttle t = wb_throttle_make(wb_concurrency_make(1, 2, 2));
 
 	(void)state;
 	wb_throttle_sent_at(&t, 1000);

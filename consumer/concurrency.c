@@ -1,0 +1,118 @@
+#include "consumer/concurrency.h"
+
+#include <assert.h>
+
+/* A mean of fewer replies says little where times are counted in whole milliseconds. */
+#define ROUND_REPLIES_MIN 8
+/* Replies may take half as long again as in the quickest round, and a millisecond, which is their resolution. */
+#define QUEUE_RATIO 1.5
+#define QUEUE_MS    1.0
+#define PERIOD_MS   10000
+#define SECOND_MS   1000
+/* A range that waits for less of a second has about the places that use up what is allowed. */
+#define HELD_SHARE 0.1
+/* After throttling no place is added for a while, longer than the server's seconds; then as many as there were at the
+ * start, and one a second, as the official SDKs do, for a while. */
+#define THROTTLED_LATELY_MS 1200
+#define GENTLE_MS           10000
+
+struct wb_concurrency wb_concurrency_make(unsigned min, unsigned start, unsigned max)
+{
+	assert(min > 0 && min <= start && start <= max);
+	return (struct wb_concurrency){
+		.limit = start,
+		.min = min,
+		.start = start,
+		.max = max,
+		.period = INT64_MIN,
+		.second_ms = INT64_MIN / 2,
+		.throttled_ms = INT64_MIN / 2,
+		.grown_ms = INT64_MIN / 2,
+	};
+}
+
+/* A second is over: places that were not needed go. One second alone may be the beginning of an outage, whose end must
+ * find all places. */
+static void end_second(struct wb_concurrency *c, int64_t now_ms)
+{
+	double share;
+	bool is_shared, was_shared = c->shared;
+
+	if (now_ms - c->second_ms < SECOND_MS)
+		return;
+	share = (double)c->held_ms / (double)(now_ms - c->second_ms);
+	is_shared = c->served && share > HELD_SHARE;
+	c->second_ms = now_ms;
+	c->held_ms = 0;
+	c->served = false;
+	c->shared = is_shared;
+	if (!is_shared || !was_shared)
+		return;
+	share = share < 1 ? share : 1;
+	c->limit = (unsigned)((double)c->limit * (1 - share) + 0.5);
+	c->limit = c->limit > c->min ? c->limit : c->min;
+}
+
+static void begin_round(struct wb_concurrency *c)
+{
+	c->pressed = false;
+	c->replies = 0;
+	c->took_ms = 0;
+}
+
+/* Throttling found the limit of a range that is throttled: there is nothing to find again. */
+static void begin_period(struct wb_concurrency *c, int64_t now_ms)
+{
+	unsigned half = (c->limit + 1) / 2;
+
+	if (c->limit > c->start && now_ms - c->throttled_ms >= GENTLE_MS)
+		c->limit = half > c->start ? half : c->start;
+	c->period = now_ms / PERIOD_MS;
+	c->quickest_ms = 0;
+	begin_round(c);
+}
+
+static void grow(struct wb_concurrency *c, int64_t now_ms)
+{
+	int64_t quiet_ms = now_ms - c->throttled_ms;
+	unsigned more = c->start; /* as much for each range: where they share a server their parts become equal */
+
+	if (quiet_ms < THROTTLED_LATELY_MS)
+		return;
+	if (c->limit < c->start) {
+		more = c->start - c->limit;
+	} else if (quiet_ms < GENTLE_MS) {
+		if (now_ms - c->grown_ms < SECOND_MS)
+			return;
+		more = 1;
+	}
+	c->grown_ms = now_ms;
+	c->limit += more;
+	c->limit = c->limit < c->max ? c->limit : c->max;
+}
+
+void wb_concurrency_replied(struct wb_concurrency *c, int64_t took_ms, int64_t now_ms)
+{
+	double mean_ms;
+
+	end_second(c, now_ms);
+	if (now_ms / PERIOD_MS != c->period)
+		begin_period(c, now_ms);
+	c->took_ms += took_ms;
+	c->replies++;
+	if (c->replies < c->limit || c->replies < ROUND_REPLIES_MIN)
+		return;
+	mean_ms = (double)c->took_ms / c->replies;
+	if (c->quickest_ms <= 0 || mean_ms < c->quickest_ms)
+		c->quickest_ms = mean_ms;
+	if (c->pressed && mean_ms <= c->quickest_ms * QUEUE_RATIO + QUEUE_MS)
+		grow(c, now_ms);
+	begin_round(c);
+}
+
+void wb_concurrency_throttled(struct wb_concurrency *c, int64_t held_ms, int64_t now_ms)
+{
+	end_second(c, now_ms);
+	c->held_ms += held_ms;
+	c->throttled_ms = now_ms + held_ms;
+}
