@@ -83,6 +83,8 @@ static void every_owner_is_asked_anew_each_time(void **state)
 		assert_null(answers);
 	}
 	assert_int_equal(atomic_load(&first.woken), 3);
+	while (atomic_load(&first.answered) < 3) /* it counts after it has answered */
+		(void)poll(NULL, 0, 1);
 	assert_int_equal(atomic_load(&first.answered), 3);
 	end(&first);
 	wb_board_ask(b, LONG_MS, &answers, &count);
@@ -99,16 +101,19 @@ static void who_is_silent_is_passed_over_and_not_believed_later(void **state)
 	struct wb_board_answer *answers;
 	struct owner loud, silent;
 	size_t count;
+	bool heard;
 
 	(void)state;
 	start(&loud, b, "loud", 1);
 	start(&silent, b, "silent", 2);
 	atomic_store(&silent.silent, true);
-	wb_board_ask(b, 20, &answers, &count);
-	assert_int_equal(count, 2);
-	assert_non_null(answers[0].snapshot);
-	assert_null(answers[1].snapshot);
-	wb_board_answers_free(&answers, count);
+	do { /* the loud one may be slow, too */
+		wb_board_ask(b, 20, &answers, &count);
+		assert_int_equal(count, 2);
+		assert_null(answers[1].snapshot);
+		heard = answers[0].snapshot != NULL;
+		wb_board_answers_free(&answers, count);
+	} while (!heard);
 	atomic_store(&silent.silent, false); /* the late answer is of another moment than the next question */
 	while (atomic_load(&silent.answered) == 0)
 		(void)poll(NULL, 0, 1);

@@ -218,9 +218,9 @@ static void start(struct fixture *f)
 
 	memset(&stage, 0, sizeof stage);
 	*f = (struct fixture){ .assignment.topic = "t" };
-	f->options = (struct wb_consumer_options){ .workers = 1,
-		.point_concurrency = 1,
+	f->options = (struct wb_consumer_options){ .point_concurrency = 1,
 		.range_concurrency = 1,
+		.workers = 1,
 		.operation_retry_max_ms = 900000,
 		.memory_budget_bytes = 1 << 24 };
 	wb_gate_init(&stage.gate, nobody, NULL);
