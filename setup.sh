@@ -5,7 +5,8 @@
 #   sh setup.sh --check    only says what is missing; exit 1 if something is
 #
 # System packages come through apt-get, with sudo unless run as root. Everything else stays in the checkout, in folders
-# that git ignores: .venv (Python tools, Node.js), .deps (a real Kafka for tests), tests/system/node/node_modules.
+# that git ignores: .venv (Python tools, Node.js), .deps (a real Kafka and promtool for tests),
+# tests/system/node/node_modules.
 # Runs on Debian 12 and 13 and Ubuntu 24.04; elsewhere it prints what to install, and exits 1.
 set -eu
 
@@ -51,6 +52,7 @@ Then, in this folder:
   python3 -m venv .venv && .venv/bin/pip install -r tests/system/requirements.txt
   (cd tests/system/node && npm ci)          with Node.js 20 or later, as .venv/bin/node
   tests/system/kafka/kafka.sh fetch
+and put promtool, which comes with Prometheus, into your PATH.
 EOF
 }
 
@@ -109,6 +111,10 @@ kafka_is_current() {
     [ -d .deps/kafka/libs ] && is_current .deps/kafka/stamp $kafka_inputs
 }
 
+promtool_is_there() {
+    [ -x .deps/promtool ] || command -v promtool >/dev/null 2>&1
+}
+
 check() {
     look_for_packages
     status=0
@@ -119,21 +125,26 @@ check() {
     python_is_current || { say "missing: Python tools in .venv" && status=1; }
     node_is_current || { say "missing: JavaScript packages in tests/system/node" && status=1; }
     kafka_is_current || { say "missing: Kafka for tests in .deps/kafka" && status=1; }
+    promtool_is_there || { say "missing: promtool in .deps" && status=1; }
     [ $status -ne 0 ] || say "nothing is missing"
     return $status
+}
+
+# Sets sudo for a command that needs root, or says which it is and ends.
+find_sudo() {
+    sudo=
+    [ "$(id -u)" -ne 0 ] || return 0
+    sudo="sudo"
+    command -v sudo >/dev/null 2>&1 || {
+        say "not root, and there is no sudo; as root run: $1"
+        exit 1
+    }
 }
 
 install_packages() {
     look_for_packages
     [ -n "$missing_packages" ] || return 0
-    sudo=
-    if [ "$(id -u)" -ne 0 ]; then
-        sudo="sudo"
-        command -v sudo >/dev/null 2>&1 || {
-            say "not root, and there is no sudo; as root run: apt-get install$missing_packages"
-            exit 1
-        }
-    fi
+    find_sudo "apt-get install$missing_packages"
     say "installing with ${sudo:+$sudo }apt-get:$missing_packages"
     # Images without documentation lack this folder, and Java's package fails without it.
     [ -d /usr/share/man/man1 ] || $sudo mkdir -p /usr/share/man/man1
@@ -173,6 +184,22 @@ install_kafka() {
     wanted_stamp $kafka_inputs >.deps/kafka/stamp
 }
 
+# Unpacked only: installed, the package would start a server on this machine.
+install_promtool() {
+    ! promtool_is_there || return 0
+    say "promtool into .deps"
+    rm -rf .deps/prometheus
+    mkdir -p .deps/prometheus
+    (cd .deps/prometheus && apt-get -q download prometheus) || {
+        find_sudo "apt-get update"
+        $sudo apt-get -q update
+        (cd .deps/prometheus && apt-get -q download prometheus)
+    }
+    dpkg-deb -x .deps/prometheus/prometheus_*.deb .deps/prometheus
+    mv .deps/prometheus/usr/bin/promtool .deps/promtool
+    rm -rf .deps/prometheus
+}
+
 case "${1:-}" in
 "") ;;
 --check) ;;
@@ -202,4 +229,5 @@ install_packages
 install_python_tools
 install_node_packages
 install_kafka
+install_promtool
 say "ready: make demo, make test"

@@ -32,6 +32,19 @@ static bool is_allowed(const struct wb_decode_settings *settings, struct wb_slic
 	return false;
 }
 
+/* A later version may have more behind what version 00 has. Its digits are judged where it is shown, which is seldom. */
+static void take_traceparent(struct wb_slice text, struct wb_write *w)
+{
+	bool later = text.len > WB_TRACEPARENT_LEN && text.data[WB_TRACEPARENT_LEN] == '-' &&
+		memcmp(text.data, "00", 2) != 0;
+
+	w->traceparent[0] = '\0';
+	if (text.len != WB_TRACEPARENT_LEN && !later)
+		return;
+	memcpy(w->traceparent, text.data, WB_TRACEPARENT_LEN);
+	w->traceparent[WB_TRACEPARENT_LEN] = '\0';
+}
+
 enum wb_reason wb_decode_target(const struct wb_decode_settings *settings, const struct wb_header *headers,
 	size_t count, struct wb_write *w, struct wb_record_meta *ret_meta, struct wb_decode_target *ret,
 	struct wb_error *why)
@@ -47,6 +60,7 @@ enum wb_reason wb_decode_target(const struct wb_decode_settings *settings, const
 		memcpy(w->job, ret_meta->job.data, WB_JOB_ID_LEN);
 		w->job[WB_JOB_ID_LEN] = '\0';
 	}
+	take_traceparent(ret_meta->traceparent, w);
 	if (reason)
 		return reason;
 	if (ret_meta->database.data && !wb_slice_eq(ret_meta->database, settings->database)) {

@@ -28,7 +28,7 @@ struct wb_decode_target {
 	struct wb_slice database, container; /* into the headers or the settings */
 };
 
-/* Fills w's op, job, seq from the headers and says which container it is for; meta is kept by the caller for
+/* Fills w's op, job, seq and traceparent from the headers and says which container it is for; meta is kept by the caller for
  * wb_decode_document and points into the headers. The default container is always allowed, another one by its name in
  * allowed; a database other than the configured one never. NONE, or INVALID_HEADER, UNKNOWN_OPERATION,
  * CONTAINER_NOT_ALLOWED or UNKNOWN_CONTAINER (there is no default) with why; job and seq are filled when they could be

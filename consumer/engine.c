@@ -3,7 +3,6 @@
 #include "common/base/mem.h"
 
 #include <assert.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 /* Even with nothing due, it wants to look that often; it costs nothing. */
@@ -45,6 +44,7 @@ static struct wb_range_state *range_state(struct wb_engine *e, struct wb_range *
 	rs->throttle = make_throttle(e, range);
 	rs->next = e->ranges;
 	e->ranges = rs;
+	wb_engine_watch_range(e, rs);
 	range->owner_state[e->settings.worker] = rs;
 	return rs;
 }
@@ -143,7 +143,7 @@ void wb_engine_judge(struct wb_engine *e, struct wb_write *write, enum wb_outcom
 		older = replaced->older;
 		replaced->older = NULL;
 		pass_judged(e, replaced, WB_SUPERSEDED);
-		wb_counter_add(e->metrics.superseded, 1);
+		e->uncounted.superseded++;
 	}
 }
 
@@ -288,6 +288,7 @@ static bool is_idle(const struct wb_range_state *rs)
 static void range_free(struct wb_engine *e, struct wb_range_state *rs)
 {
 	wb_outage_forget(e->settings.outage, &rs->outage, e->now_ms);
+	wb_engine_unwatch_range(e, rs);
 	rs->range->owner_state[e->settings.worker] = NULL;
 	free(rs);
 }
@@ -352,6 +353,7 @@ void wb_engine_tidy(struct wb_engine *e)
 {
 	leave_gone_ranges(e);
 	forget_outages(e);
+	wb_engine_watch(e);
 }
 
 /* Where not all can be in flight at once, the range that had to wait is the first the next time. */
@@ -472,6 +474,7 @@ void wb_engine_withdraw(struct wb_engine *e, bool all)
 
 void wb_engine_hand_over(struct wb_engine *e)
 {
+	wb_engine_tell_counts(e);
 	if (e->judged.head)
 		e->settings.calls->judged(e->settings.arg, &e->judged);
 	if (e->handed_back.head)
@@ -483,33 +486,6 @@ size_t wb_engine_held(const struct wb_engine *e)
 	return e->held;
 }
 
-static void make_metrics(struct wb_engine *e)
-{
-	static const double operations[] = { 1, 2, 5, 10, 20, 50, 75, 99, 100 };
-	static const char *const kinds[] = { "throttled", "outage", "alone", "routing" };
-	struct wb_metrics *m = e->settings.metrics;
-
-	e->metrics.request_units = wb_metrics_counter(
-		m, "writebehind_cosmos_request_units_total", "Request units that Cosmos DB charged.", "");
-	e->metrics.operations = wb_metrics_counter(
-		m, "writebehind_cosmos_operations_total", "Operations sent to Cosmos DB, repeats included.", "");
-	e->metrics.superseded = wb_metrics_counter(m, "writebehind_superseded_total",
-		"Upserts that a newer one of their item replaced before they were known to be written.", "");
-	e->metrics.items_read = wb_metrics_counter(
-		m, "writebehind_cosmos_items_read_total", "Stored items read because a write was refused.", "");
-	e->metrics.in_flight = wb_metrics_gauge(
-		m, "writebehind_cosmos_requests_in_flight", "Requests without a reply yet.", "");
-	e->metrics.batch_operations = wb_metrics_histogram(m, "writebehind_cosmos_batch_operations",
-		"Operations per request.", "", operations, WB_ARRAY_LEN(operations));
-	for (size_t i = 0; i < WB_ARRAY_LEN(kinds); i++) {
-		char labels[32];
-
-		(void)snprintf(labels, sizeof labels, "kind=\"%s\"", kinds[i]); /* they fit */
-		e->metrics.retries[i] = wb_metrics_counter(
-			m, "writebehind_cosmos_retries_total", "Operations that have to be sent again.", labels);
-	}
-}
-
 struct wb_engine *wb_engine_new(const struct wb_engine_settings *settings)
 {
 	struct wb_engine *e = wb_xcalloc(1, sizeof *e);
@@ -519,7 +495,7 @@ struct wb_engine *wb_engine_new(const struct wb_engine_settings *settings)
 	e->order = wb_item_order_new(wb_prng_next(&seed));
 	e->random.state = wb_prng_next(&seed);
 	e->stuck_said_ms = INT64_MIN / 2;
-	make_metrics(e);
+	wb_engine_make_metrics(e);
 	return e;
 }
 

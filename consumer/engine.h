@@ -17,6 +17,7 @@
 #include "consumer/metadata.h"
 #include "consumer/outage.h"
 #include "consumer/reply.h"
+#include "consumer/snapshot.h"
 #include "consumer/write.h"
 
 struct wb_engine; /* opaque */
@@ -71,6 +72,7 @@ struct wb_engine_settings {
 	int64_t bulk_linger_ms;
 	int64_t operation_retry_max_ms;
 	int64_t body_max_bytes;
+	size_t ranges_shown_max; /* ranges that have metrics of their own, and that a snapshot shows */
 	int64_t requests_max_bytes; /* memory of what is in flight, about: one more than that is sent at most */
 	uint64_t seed; /* secret, random per process */
 	const struct wb_engine_calls *calls;
@@ -105,6 +107,8 @@ void wb_engine_withdraw(struct wb_engine *e, bool all);
 void wb_engine_hand_over(struct wb_engine *e);
 /* Whether a batch in flight carries a write of a lost assignment, so that its connection is to be closed. */
 bool wb_batch_is_lost(const struct wb_batch *batch);
+/* Its ranges, those in trouble first, and the writes that it holds longest. */
+void wb_engine_snapshot(const struct wb_engine *e, struct wb_snapshot *ret);
 /* Writes that it holds. */
 size_t wb_engine_held(const struct wb_engine *e);
 

@@ -1,6 +1,6 @@
 /* The inside of the engine, shared by its files: engine.c (what it holds), engine_send.c (writes become requests),
  * engine_budget.c (what they may cost), engine_reply.c (replies become verdicts), engine_refused.c (what is refused for
- * ever).
+ * ever), engine_watch.c (what others see of it: metrics, snapshots).
  *
  * Not thread-safe: as the engine.
  */
@@ -36,22 +36,37 @@ struct wb_range_state {
 	struct wb_spender *spender; /* engine_budget: its container; NULL: not looked up yet */
 	int64_t spending_since_ms;  /* since then writes of it have waited for the budget; 0: they do not */
 	bool spent;                 /* it was served since the turns were taken */
+	int64_t outage_since_ms; /* of outage */
+
+	/* engine_watch.c */
+	double request_charge;
+	int64_t throttled_counted_ms; /* how far the time that 429 cost is counted */
+	struct wb_counter *request_units, *throttled_seconds; /* its container's */
+	struct wb_gauge *limit, *in_flight; /* its own; NULL: beyond settings.ranges_shown_max */
 };
 
 /* Requests by status are counted in a table, so that a reply costs no search by name. */
 #define WB_STATUS_MAX 600
 
 enum wb_retry_kind { WB_RETRY_THROTTLED, WB_RETRY_OUTAGE, WB_RETRY_ALONE, WB_RETRY_ROUTING };
+#define WB_RETRY_KINDS 4
 
 struct wb_engine_metrics {
 	struct wb_counter *status[WB_STATUS_MAX]; /* made when first seen; 0: no reply */
-	struct wb_counter *request_units;
 	struct wb_counter *operations;
 	struct wb_counter *superseded;
 	struct wb_counter *items_read;
-	struct wb_counter *retries[4];
-	struct wb_gauge *in_flight;
-	struct wb_histogram *batch_operations;
+	struct wb_counter *retries[WB_RETRY_KINDS][WB_STATUS_MAX]; /* made when first seen */
+	struct wb_gauge *in_flight, *ranges;
+	struct wb_histogram *batch_operations, *batch_fill;
+};
+
+/* What is not told to the metrics yet: an operation costs an addition, not a counter's. */
+struct wb_engine_uncounted {
+	unsigned superseded;
+	unsigned retries; /* of that kind and status; others came before or come next */
+	enum wb_retry_kind kind;
+	int status;
 };
 
 struct wb_engine {
@@ -76,6 +91,9 @@ struct wb_engine {
 	struct wb_spender *spenders; /* engine_budget */
 	bool spending_waits;         /* a range was refused since the turns were taken */
 	struct wb_engine_metrics metrics;
+	struct wb_engine_uncounted uncounted;
+	size_t ranges_shown; /* that have gauges */
+	int64_t watched_ms; /* when the metrics of ranges were told last */
 	struct wb_operation_reply replies[WB_BULK_OPERATIONS_MAX];
 };
 
@@ -125,6 +143,23 @@ void wb_engine_forget_spenders(struct wb_engine *e);
 /* engine_reply.c: a failure of its own; the write, in flight, goes again after a backoff, or is out of patience: false. */
 bool wb_engine_retry_alone(
 	struct wb_engine *e, struct wb_range_state *rs, struct wb_write *write, const struct wb_verdict *verdict);
+
+/* engine_watch.c */
+void wb_engine_make_metrics(struct wb_engine *e);
+/* The range is sent to from now on; or it is about to be forgotten. */
+void wb_engine_watch_range(struct wb_engine *e, struct wb_range_state *rs);
+void wb_engine_unwatch_range(struct wb_engine *e, struct wb_range_state *rs);
+/* A request goes out; or its reply came. */
+void wb_engine_count_sent(struct wb_engine *e, const struct wb_batch *b);
+void wb_engine_count_reply(struct wb_engine *e, struct wb_range_state *rs, const struct wb_reply *reply);
+/* Operations have to be sent again after that status. */
+void wb_engine_count_retries(struct wb_engine *e, enum wb_retry_kind kind, int status, size_t operations);
+/* Counts the throttled time up to now; before the throttle hears of more. */
+void wb_engine_count_throttled(struct wb_engine *e, struct wb_range_state *rs);
+/* Tells the metrics what is not counted yet. */
+void wb_engine_tell_counts(struct wb_engine *e);
+/* Tells the metrics of ranges, once a second. */
+void wb_engine_watch(struct wb_engine *e);
 
 /* engine_refused.c */
 /* The write, in flight, is refused for ever: what it replaced is written first, then its item is read. */

@@ -20,20 +20,6 @@
 /* Longer than a reading's backoff: since writes were judged so lately, the reading was refused. */
 #define JUDGED_LATELY_MS 60000
 
-static void count_status(struct wb_engine *e, int status)
-{
-	struct wb_counter **counter = &e->metrics.status[status > 0 && status < WB_STATUS_MAX ? status : 0];
-
-	if (!*counter) {
-		char labels[32];
-
-		(void)snprintf(labels, sizeof labels, "status=\"%d\"", status); /* it fits */
-		*counter = wb_metrics_counter(e->settings.metrics, "writebehind_cosmos_requests_total",
-			"Requests to Cosmos DB by the status of their reply; 0: none came.", labels);
-	}
-	wb_counter_add(*counter, 1);
-}
-
 static struct wb_reply_status status_of(const struct wb_reply *reply)
 {
 	return (struct wb_reply_status){ .status = reply->status,
@@ -77,7 +63,7 @@ static void say_stuck(struct wb_engine *e, const struct wb_write *write)
 		WB_STR("topic", write->assignment->topic), WB_INT("partition", write->assignment->partition),
 		WB_INT("offset", write->offset), WB_INT("status", write->failure ? write->failure->status : 0),
 		WB_STR("message", write->failure ? write->failure->message : ""),
-		WB_INT("waited_s", write->retry_wait_ms / 1000));
+		WB_INT("waited_s", write->retry_wait_ms / 1000), WB_TRACEPARENT(write));
 }
 
 /* Others of its range were written since it failed last. */
@@ -122,9 +108,9 @@ static void look_up(struct wb_engine *e, const struct wb_range_state *rs, enum w
 		e->settings.calls->refresh(e->settings.arg, rs->range->container);
 }
 
-/* One operation with the verdict on it alone. */
-static void carry_out(
-	struct wb_engine *e, struct wb_range_state *rs, struct wb_write *write, const struct wb_verdict *verdict)
+/* One operation with the verdict on it alone, by that status. */
+static void carry_out(struct wb_engine *e, struct wb_range_state *rs, struct wb_write *write,
+	const struct wb_verdict *verdict, int status)
 {
 	switch (verdict->kind) {
 	case WB_VERDICT_DONE:
@@ -138,22 +124,22 @@ static void carry_out(
 		wb_engine_condemn(e, write, verdict);
 		return;
 	case WB_VERDICT_THROTTLED:
-		wb_counter_add(e->metrics.retries[WB_RETRY_THROTTLED], 1);
+		wb_engine_count_retries(e, WB_RETRY_THROTTLED, status, 1);
 		wb_engine_requeue(e, write, 0);
 		return;
 	case WB_VERDICT_OUTAGE:
-		wb_counter_add(e->metrics.retries[WB_RETRY_OUTAGE], 1);
+		wb_engine_count_retries(e, WB_RETRY_OUTAGE, status, 1);
 		wb_engine_requeue(e, write, 0);
 		return;
 	case WB_VERDICT_REFRESH:
 	case WB_VERDICT_TOPOLOGY:
-		wb_counter_add(e->metrics.retries[WB_RETRY_ROUTING], 1);
+		wb_engine_count_retries(e, WB_RETRY_ROUTING, status, 1);
 		look_up(e, rs, verdict->kind);
 		retry_or_condemn(e, rs, write, verdict);
 		return;
 	case WB_VERDICT_RETRY:
 	case WB_VERDICT_SPLIT:
-		wb_counter_add(e->metrics.retries[WB_RETRY_ALONE], 1);
+		wb_engine_count_retries(e, WB_RETRY_ALONE, status, 1);
 		retry_or_condemn(e, rs, write, verdict);
 		return;
 	}
@@ -195,6 +181,8 @@ static void tell_outage(struct wb_engine *e, struct wb_range_state *rs, const st
 		(void)snprintf(why, sizeof why, "%s", reply->error); /* cutting is meant */
 	else
 		(void)snprintf(why, sizeof why, "status %d/%d", status->status, status->substatus); /* it fits */
+	if (!rs->outage)
+		rs->outage_since_ms = e->now_ms;
 	wb_outage_note(e->settings.outage, &rs->outage, why, e->now_ms);
 }
 
@@ -280,7 +268,7 @@ static void judge_operations(struct wb_engine *e, struct wb_batch *b, const stru
 		one = verdict.counts && write->retry_wait_ms > 0 ? NOTHING : says_of(rs, verdict.kind, operations);
 		if (one == SERVES || says == NOTHING)
 			says = one;
-		carry_out(e, rs, write, &verdict);
+		carry_out(e, rs, write, &verdict, r->status);
 	}
 	was_answered(e, b, reply, says, &refusal);
 	if (hold == WB_HOLD_NONE && says == REFUSES && rs->refused_since_ms &&
@@ -288,6 +276,7 @@ static void judge_operations(struct wb_engine *e, struct wb_batch *b, const stru
 		hold = WB_HOLD_OTHER;
 	if (hold == WB_HOLD_NONE)
 		tell_time(e, b);
+	wb_engine_count_throttled(e, rs);
 	wb_throttle_replied(&rs->throttle, hold, wait_ms, e->now_ms, wb_prng_next(&e->random));
 	if (hold != WB_HOLD_NONE)
 		wb_engine_detach_ready(e, rs);
@@ -341,14 +330,14 @@ static void split(struct wb_engine *e, struct wb_batch *b)
 		wb_engine_batch_done(e, rest);
 }
 
-static void carry_out_alone(struct wb_engine *e, struct wb_batch *b, const struct wb_verdict *verdict)
+static void carry_out_alone(struct wb_engine *e, struct wb_batch *b, const struct wb_verdict *verdict, int status)
 {
 	struct wb_range_state *rs = b->state;
 	struct wb_write *write = wb_write_of(wb_list_pop(&b->writes));
 
 	write->alone = true;
 	wb_engine_batch_done(e, b);
-	carry_out(e, rs, write, verdict);
+	carry_out(e, rs, write, verdict, status);
 }
 
 static enum wb_retry_kind retry_kind(enum wb_verdict_kind kind)
@@ -384,6 +373,7 @@ static void tell_throttle(
 	struct wb_reply_status status = status_of(reply);
 	uint64_t random = wb_prng_next(&e->random);
 
+	wb_engine_count_throttled(e, rs);
 	if (verdict->outage && is_old_news(b, reply)) {
 		wb_throttle_cancelled(&rs->throttle);
 	} else if (verdict->outage) {
@@ -434,10 +424,10 @@ static void judge_request(
 		return;
 	}
 	if (concerns_one(b, verdict->kind)) {
-		carry_out_alone(e, b, verdict);
+		carry_out_alone(e, b, verdict, reply->status);
 		return;
 	}
-	wb_counter_add(e->metrics.retries[retry_kind(verdict->kind)], (double)b->writes.count);
+	wb_engine_count_retries(e, retry_kind(verdict->kind), reply->status, b->writes.count);
 	if (retry_kind(verdict->kind) == WB_RETRY_ROUTING)
 		look_up(e, b->state, verdict->kind);
 	send_again(e, b);
@@ -627,8 +617,7 @@ void wb_engine_replied(struct wb_engine *e, struct wb_batch *b, const struct wb_
 		wb_bulk_reply_parse(reply->body, e->replies, b->writes.count, &why) == WB_OK;
 
 	land(e, b);
-	count_status(e, reply->status);
-	wb_counter_add(e->metrics.request_units, reply->request_charge);
+	wb_engine_count_reply(e, b->state, reply);
 	wb_engine_settle(e, b, reply, each);
 	if (b->point)
 		judge_point(e, b, reply);

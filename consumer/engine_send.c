@@ -148,9 +148,7 @@ static void send(struct wb_engine *e, struct wb_batch *b)
 	e->flying_bytes += b->charged_bytes;
 	b->sent_ms = e->now_ms;
 	wb_throttle_sent_at(&b->state->throttle, e->now_ms);
-	wb_gauge_add(e->metrics.in_flight, 1);
-	wb_counter_add(e->metrics.operations, (double)b->writes.count);
-	wb_histogram_observe(e->metrics.batch_operations, (double)b->writes.count);
+	wb_engine_count_sent(e, b);
 	e->settings.calls->send(e->settings.arg, b);
 }
 

@@ -5,6 +5,8 @@
 #include "common/http/admin.h"
 #include "common/kafka/topics.h"
 #include "consumer/poller.h"
+#include "consumer/state.h"
+#include "consumer/top.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,16 +28,18 @@ struct program {
 	struct wb_health *health;
 	struct wb_metrics *metrics;
 	struct wb_admin admin;
+	struct wb_board *board;
+	struct wb_state *state;
 	struct wb_http_server *server;
 	struct wb_poller *poller;
 };
 
 static enum wb_err start_admin(struct program *m, struct wb_error *e)
 {
-	struct wb_http_route routes[WB_ADMIN_ROUTES];
+	struct wb_http_route routes[WB_ADMIN_ROUTES + 1];
 	const struct wb_http_settings settings = { .listen = m->options.admin_listen,
 		.routes = routes,
-		.route_count = WB_ADMIN_ROUTES,
+		.route_count = WB_ADMIN_ROUTES + 1,
 		.threads = 1,
 		.max_connections = 64,
 		.idle_timeout_ms = 30000,
@@ -49,6 +53,7 @@ static enum wb_err start_admin(struct program *m, struct wb_error *e)
 	};
 	wb_admin_process_metrics(m->metrics, PROGRAM);
 	wb_admin_routes(&m->admin, routes);
+	routes[WB_ADMIN_ROUTES] = wb_state_route(m->state);
 	m->server = wb_http_server_new(&settings, e);
 	if (!m->server)
 		return WB_EIO;
@@ -102,6 +107,7 @@ static enum wb_err run(struct program *m, struct wb_error *e)
 		.lifecycle = m->lifecycle,
 		.metrics = m->metrics,
 		.health = m->health,
+		.board = m->board,
 		.log = m->log };
 	struct wb_error reason = { "" };
 	enum wb_err err = start_admin(m, e);
@@ -127,9 +133,12 @@ static void release(struct program *m)
 {
 	bool log_is_used;
 
+	wb_state_stop(m->state);
 	wb_http_server_free(&m->server);
+	wb_state_free(&m->state);
 	wb_lifecycle_free(&m->lifecycle);
 	log_is_used = !wb_poller_free(&m->poller);
+	wb_board_free(&m->board);
 	wb_metrics_free(&m->metrics);
 	wb_health_free(&m->health);
 	if (!log_is_used)
@@ -137,19 +146,26 @@ static void release(struct program *m)
 	wb_consumer_options_release(&m->options);
 }
 
+static enum wb_err finish_options(struct wb_consumer_options *o, struct wb_error *e)
+{
+	return o->json ? wb_error_set(e, WB_EINVAL, "--json goes with --top") : wb_consumer_options_finish(o, e);
+}
+
 int main(int argc, char **argv)
 {
 	struct program m = { 0 };
 	struct wb_error e = { "" };
-	enum wb_options_result parsed = wb_options_parse(
-		&wb_consumer_option_table, argc, argv, environ, &m.options, NULL, NULL, &e);
+	enum wb_options_result parsed;
 	enum wb_err err;
 
+	if (wb_top_is_asked(argc, argv))
+		return wb_top_main(argc, argv, environ);
+	parsed = wb_options_parse(&wb_consumer_option_table, argc, argv, environ, &m.options, NULL, NULL, &e);
 	if (parsed == WB_OPTIONS_DONE) {
 		wb_consumer_options_release(&m.options);
 		return EXIT_SUCCESS;
 	}
-	if (parsed == WB_OPTIONS_BAD || wb_consumer_options_finish(&m.options, &e) != WB_OK) {
+	if (parsed == WB_OPTIONS_BAD || finish_options(&m.options, &e) != WB_OK) {
 		fprintf(stderr, "%s: %s\n", PROGRAM, e.text);
 		wb_consumer_options_release(&m.options);
 		return EXIT_BAD_OPTIONS;
@@ -158,6 +174,12 @@ int main(int argc, char **argv)
 	m.lifecycle = wb_lifecycle_new();
 	m.health = wb_health_new();
 	m.metrics = wb_metrics_new();
+	m.board = wb_board_new();
+	m.state = wb_state_new(&(struct wb_state_settings){ .program = PROGRAM,
+		.options = &m.options,
+		.board = m.board,
+		.health = m.health,
+		.lifecycle = m.lifecycle });
 	wb_health_set(m.health, "topics", false, "not checked yet");
 	wb_health_set(m.health, "group", false, "not joined yet");
 	err = run(&m, &e);

@@ -28,6 +28,7 @@ struct wb_container; /* opaque but for the functions below */
 /* A partition key range of a container: what a bulk is sent to. */
 struct wb_range {
 	const struct wb_container *container;
+	const char *database, *container_name; /* the container's; live as long */
 	char id[WB_RANGE_ID_SIZE];
 	bool bulk; /* the server does bulk */
 	_Atomic bool gone; /* split, merged or made anew: what waits for it is routed again */

@@ -100,6 +100,8 @@ static struct wb_range *range_new(struct wb_container *c, const struct wb_range_
 	struct wb_range *range = wb_xcalloc(1, sizeof *range + c->workers * sizeof range->owner_state[0]);
 
 	range->container = c;
+	range->database = c->database;
+	range->container_name = c->name;
 	memcpy(range->id, entry->id, sizeof range->id);
 	range->bulk = atomic_load(&c->bulk);
 	atomic_init(&range->gone, false);

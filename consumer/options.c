@@ -189,7 +189,17 @@ static const struct wb_option consumer_rows[] = {
 		.type = WB_OPT_STRING,
 		.offset = AT(admin_listen),
 		.def = "127.0.0.1:8081",
-		.help = "address of /livez, /readyz, /metrics and /version; port 0 picks one" },
+		.help = "address of /livez, /readyz, /metrics, /version and /v1/state; port 0 picks one" },
+};
+
+static const struct wb_flag flags[] = {
+	{ .name = "top",
+		.type = WB_FLAG_STRING,
+		.offset = AT(top),
+		.arg = "URL",
+		.help = "Show what the consumer at that admin address is doing, live, and write nothing; more URLs may "
+			"follow. Once, where standard output is no terminal" },
+	{ .name = "json", .type = WB_FLAG_BOOL, .offset = AT(json), .help = "with --top: its state as JSON, once" },
 };
 
 static const struct wb_option_group groups[] = {
@@ -204,13 +214,31 @@ const struct wb_option_table wb_consumer_option_table = {
 	.program = "writebehind-consumer",
 	.summary =
 		"carries writes from Kafka into Azure Cosmos DB in bulk; what can never succeed becomes a dead letter",
-	.usage = "writebehind-consumer [options]",
-	.epilogue = "Exit codes:\n"
-		    "  0  stopped by SIGTERM or SIGINT\n"
-		    "  1  could not go on; the log says why. Worth a restart\n"
-		    "  2  a bad option: the same again until it is changed, so not worth a restart\n",
+	.usage = "writebehind-consumer [options], or writebehind-consumer --top URL...",
+	.epilogue =
+		"Exit codes:\n"
+		"  0  stopped by SIGTERM or SIGINT\n"
+		"  1  could not go on; the log says why. Worth a restart. With --top: a consumer cannot be reached\n"
+		"  2  a bad option: the same again until it is changed, so not worth a restart\n",
 	.groups = groups,
 	.group_count = WB_ARRAY_LEN(groups),
+	.flags = flags,
+	.flag_count = WB_ARRAY_LEN(flags),
+};
+
+const struct wb_option_table wb_top_option_table = {
+	.program = "writebehind-consumer",
+	.summary = "shows what running consumers are doing",
+	.usage = "writebehind-consumer --top URL...",
+	.epilogue = "Example:\n"
+		    "  writebehind-consumer --top http://127.0.0.1:8081\n\n"
+		    "Exit codes:\n"
+		    "  0  shown\n"
+		    "  1  a consumer cannot be reached\n"
+		    "  2  a bad option\n",
+	.flags = flags,
+	.flag_count = WB_ARRAY_LEN(flags),
+	.max_positionals = WB_TOP_URLS_MAX - 1,
 };
 
 /* The value of a part "Name=value" of a connection string, or the absent slice. */

@@ -52,10 +52,16 @@ struct wb_consumer_options {
 	int64_t drain_timeout_ms; /* consumer.drain.timeout.ms: of a revoked partition */
 	int64_t shutdown_timeout_ms; /* shutdown.timeout.ms */
 	char *admin_listen; /* admin.listen */
+	char *top; /* --top: a URL, of argv; the program then shows running consumers instead */
+	bool json; /* --json */
 	struct wb_log_options log;
 };
 
+#define WB_TOP_URLS_MAX 16
+
 extern const struct wb_option_table wb_consumer_option_table;
+/* The command line of --top: flags and up to WB_TOP_URLS_MAX - 1 more URLs; no keys, so none has to be set. */
+extern const struct wb_option_table wb_top_option_table;
 
 /* What the table cannot check alone: endpoint and key or connection string, URL form, list of containers, time-outs
  * that depend on one another; decodes the key and wipes its texts. WB_EINVAL with a sentence. */

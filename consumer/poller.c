@@ -201,6 +201,8 @@ static void make_metrics(struct wb_poller *p)
 	to->paused = wb_metrics_gauge(m, "writebehind_paused_partitions", "Of them, at their gap limit.", "");
 	wb_gauge_set(wb_metrics_gauge(m, "writebehind_held_limit_bytes", "Where reading stops.", ""),
 		(double)p->read_limit_bytes);
+	wb_gauge_set(wb_metrics_gauge(m, "writebehind_memory_budget_bytes", "memory.budget.bytes.", ""),
+		(double)p->settings.options->memory_budget_bytes);
 }
 
 static enum wb_err make_parts(struct wb_poller *p, struct wb_error *e)
@@ -214,6 +216,7 @@ static enum wb_err make_parts(struct wb_poller *p, struct wb_error *e)
 		.message_headers = wb_poller_message_headers,
 		.message_arg = p,
 		.finished = &p->finished,
+		.board = p->settings.board,
 		.metrics = p->settings.metrics,
 		.health = p->settings.health,
 		.log = p->settings.log };
@@ -225,6 +228,7 @@ static enum wb_err make_parts(struct wb_poller *p, struct wb_error *e)
 		.client = p->client_id,
 		.away_max_ms = wb_poller_away_max_ms(p),
 		.gate = &p->gate,
+		.board = p->settings.board,
 		.metrics = p->settings.metrics,
 		.log = p->settings.log };
 	const struct wb_metadata_settings metadata = { .options = &o->cosmos,
@@ -352,6 +356,7 @@ static void turn(struct wb_poller *p)
 {
 	bool busy;
 
+	p->turn_ms = wb_clock_mono_ms();
 	wb_poller_watch_absence(p);
 	serve_group(p);
 	wb_poller_take_commits(p);
@@ -365,6 +370,7 @@ static void turn(struct wb_poller *p)
 	wb_poller_watch_membership(p, wb_clock_mono_ms());
 	wb_poller_submit(p);
 	tick(p, wb_clock_mono_ms());
+	wb_poller_answer(p);
 	if (!busy)
 		wait_for_more(p);
 }
@@ -444,6 +450,7 @@ static void drain(struct wb_poller *p)
 enum wb_err wb_poller_run(struct wb_poller *p, struct wb_error *e)
 {
 	wb_lifecycle_on_stop(p->settings.lifecycle, wake, p);
+	p->place = wb_board_enter(p->settings.board, "poller", wake, p);
 	wb_lifecycle_running(p->settings.lifecycle);
 	while (wb_lifecycle_state(p->settings.lifecycle) < WB_DRAINING && !atomic_load(&p->fatal))
 		turn(p);
@@ -494,6 +501,7 @@ bool wb_poller_free(struct wb_poller **poller)
 
 	if (!p)
 		return true;
+	wb_board_leave(&p->place);
 	for (int64_t i = 0; i < p->settings.options->workers; i++)
 		wb_worker_free(&p->workers[i]);
 	wb_recorder_free(&p->recorder, 1000);

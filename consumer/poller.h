@@ -13,6 +13,7 @@
 #include "common/base/lifecycle.h"
 #include "common/base/log.h"
 #include "common/base/metrics.h"
+#include "consumer/board.h"
 #include "consumer/options.h"
 
 struct wb_poller; /* opaque */
@@ -22,6 +23,7 @@ struct wb_poller_settings {
 	struct wb_lifecycle *lifecycle;
 	struct wb_metrics *metrics;
 	struct wb_health *health;
+	struct wb_board *board; /* where poller, recorder and workers are asked how they stand */
 	struct wb_log *log;
 };
 

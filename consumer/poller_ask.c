@@ -9,7 +9,7 @@
  * them. One of them is not asked for its answer: librdkafka 2.0.2 looks only once a second whether a queue that was full
  * has room again (2.2.0 brought fetch.queue.backoff.ms), but any request to a broker wakes the thread that fetches
  * from it, so we ask for the ends of our partitions, which is one small request to each broker, when much was taken from
- * the queue. */
+ * the queue. The lag has a use for the answer, too. */
 #define ENDS_WAIT_MS      500
 #define COMMITTED_WAIT_MS 1000
 #define LOW_WAIT_MS       1000
@@ -146,21 +146,46 @@ void wb_asker_free(struct wb_asker **asker)
 	*asker = NULL;
 }
 
-void wb_poller_nudge(struct wb_poller *p)
+/* all: of those, too, that are not read at present. */
+static void ask_ends(struct wb_poller *p, bool all)
 {
 	rd_kafka_topic_partition_list_t *list;
 
-	p->unnudged_bytes = 0;
-	if (p->looks_by_itself || p->asker->ends_asked)
+	if (p->asker->ends_asked)
 		return;
 	list = rd_kafka_topic_partition_list_new(16);
 	for (const struct wb_partition *part = p->ours; part; part = part->next) {
-		if (!part->revoked && !part->paused && !part->lost)
+		if (all || (!part->revoked && !part->paused && !part->lost))
 			rd_kafka_topic_partition_list_add(list, part->assignment.topic, part->assignment.partition)
 				->offset = RD_KAFKA_OFFSET_END;
 	}
 	p->asker->ends_asked = true;
 	put(p->asker, ASK_ENDS, 0, list);
+}
+
+void wb_poller_nudge(struct wb_poller *p)
+{
+	p->unnudged_bytes = 0;
+	if (!p->looks_by_itself)
+		ask_ends(p, false);
+}
+
+void wb_poller_ask_ends(struct wb_poller *p)
+{
+	ask_ends(p, true);
+}
+
+static void take_ends(struct wb_poller *p, const struct question_asked *q)
+{
+	p->asker->ends_asked = false;
+	for (int i = 0; i < q->list->cnt && !q->err; i++) {
+		struct wb_partition *part = wb_poller_ours_at(p, &q->list->elems[i]);
+
+		if (!part || q->list->elems[i].err || q->list->elems[i].offset < 0)
+			continue;
+		part->asked_end = q->list->elems[i].offset;
+		part->end_asked_ms = p->turn_ms;
+	}
 }
 
 void wb_poller_ask_committed(struct wb_poller *p, const rd_kafka_topic_partition_list_t *list, uint64_t ticket)
@@ -191,7 +216,7 @@ void wb_poller_take_answers(struct wb_poller *p)
 	wb_handover_take(&p->asker->answers, &answers);
 	while ((q = of(wb_list_pop(&answers)))) {
 		if (q->what == ASK_ENDS) {
-			p->asker->ends_asked = false; /* that it was asked is all that matters */
+			take_ends(p, q);
 		} else if (q->what == ASK_COMMITTED) {
 			wb_poller_take_committed(p, q->list, q->err, q->ticket);
 		} else if (q->what == ASK_COUNTS) {

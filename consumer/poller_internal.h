@@ -1,7 +1,8 @@
 /* The inside of the poller, shared by its files: poller.c (making, loop, shutdown), poller_group.c (assignments, drain),
  * poller_partition.c (topics and partitions), poller_commit.c (commits, and the gate that they open), poller_ask.c
  * (questions to brokers that take time), poller_read.c (records become writes), poller_park.c (writes that wait for
- * their container), poller_share.c (what of cosmos.ru.budget is ours), poller_finish.c (writes come back).
+ * their container), poller_share.c (what of cosmos.ru.budget is ours), poller_finish.c (writes come back), poller_watch.c
+ * (what others see of it: gauges, snapshots).
  *
  * Not thread-safe: the poller's own thread, but for what says otherwise.
  */
@@ -54,6 +55,8 @@ struct wb_partition {
 	int64_t stands_at; /* the first unfinished offset; -1: everything is finished */
 	int64_t stands_since_ms;
 	int64_t named_ms; /* when the log named that write last; 0: not yet */
+	int64_t asked_end, end_asked_ms; /* where its log ends, as the broker said, and when */
+	int64_t end, lag; /* as poller_watch.c last made them out; -1: not known */
 };
 
 /* A container that records named, and its writes that wait until it is known. */
@@ -158,7 +161,10 @@ struct wb_poller {
 	_Atomic bool fatal;
 	struct wb_error fatal_text; /* set before fatal */
 	bool leaving, closed; /* we asked the group to let us go; it did */
+	int64_t turn_ms; /* monotonic, begin of this turn */
 	int64_t ticked_ms;
+	int64_t ends_ms; /* when the ends of our partitions were asked for the lag last */
+	struct wb_board_place *place;
 	int64_t gauges_ms;
 	int64_t explained_ms; /* when readyz last told a reason for which partitions may stand still; 0: never */
 	int64_t complained_ms;
@@ -211,7 +217,14 @@ void wb_poller_take_low(struct wb_poller *p, struct wb_partition *part, int64_t 
 size_t wb_poller_out(const struct wb_poller *p);
 /* Names in the log what a partition has stood at for long. */
 void wb_poller_name_stuck(struct wb_poller *p, int64_t now_ms);
+
+/* poller_watch.c */
+void wb_poller_make_partition_metrics(struct wb_poller *p, struct wb_topic *t, int32_t number);
+/* The partition is not ours any more. */
+void wb_poller_clear_gauges(struct wb_partition *part);
 void wb_poller_update_gauges(struct wb_poller *p, int64_t now_ms);
+/* Tells how it stands, when it is asked. */
+void wb_poller_answer(struct wb_poller *p);
 
 /* poller_group.c */
 void wb_poller_on_rebalance(
@@ -250,6 +263,8 @@ struct wb_asker *wb_asker_new(rd_kafka_t *rk, void (*wake)(void *arg), void *arg
 void wb_asker_free(struct wb_asker **a);
 /* Much was taken from the data queue: makes librdkafka look whether it has room again. */
 void wb_poller_nudge(struct wb_poller *p);
+/* Asks where the logs of our partitions end, for their lag. */
+void wb_poller_ask_ends(struct wb_poller *p);
 /* Asks what the group has committed; the answer comes by wb_poller_take_committed with the same ticket. */
 void wb_poller_ask_committed(struct wb_poller *p, const rd_kafka_topic_partition_list_t *list, uint64_t ticket);
 /* Asks where the log of a partition begins; the answer comes by wb_poller_take_low. */

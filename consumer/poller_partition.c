@@ -60,26 +60,6 @@ struct wb_partition *wb_poller_ours_at(const struct wb_poller *p, const rd_kafka
 	return wb_poller_ours(p, at->topic, at->partition);
 }
 
-static void make_metrics(struct wb_poller *p, struct wb_topic *t, int32_t number)
-{
-	struct wb_partition_metrics *to = &t->metrics[number];
-	struct wb_metrics *m = p->settings.metrics;
-	char labels[320];
-
-	(void)snprintf(labels, sizeof labels, "topic=\"%s\",partition=\"%d\"", t->name, (int)number); /* it fits */
-	to->lag = wb_metrics_gauge(m, "writebehind_lag_records",
-		"Records of a partition from the committed position to its end, while it is ours.", labels);
-	to->gap = wb_metrics_gauge(m, "writebehind_offset_gap_records",
-		"Records of a partition from the first unfinished to the last read.", labels);
-	to->stands_at = wb_metrics_gauge(m, "writebehind_first_unfinished_offset",
-		"Offset of the first unfinished write of a partition; -1: there is none.", labels);
-	to->stands_s = wb_metrics_gauge(m, "writebehind_first_unfinished_seconds",
-		"For how long that write has been the first unfinished one.", labels);
-	to->lost = wb_metrics_counter(m, "writebehind_lost_offsets_total",
-		"Offsets of a partition that fell out of retention before they were read.", labels);
-	wb_gauge_set(to->stands_at, -1);
-}
-
 /* Makes room for that partition number, with its metrics. */
 static void make_room(struct wb_poller *p, struct wb_topic *t, int32_t number)
 {
@@ -95,7 +75,7 @@ static void make_room(struct wb_poller *p, struct wb_topic *t, int32_t number)
 		t->partitions_max = max;
 	}
 	if (!t->metrics[number].lag)
-		make_metrics(p, t, number);
+		wb_poller_make_partition_metrics(p, t, number);
 }
 
 void wb_poller_add_partition(struct wb_poller *p, const rd_kafka_topic_partition_t *at)
@@ -115,7 +95,8 @@ void wb_poller_add_partition(struct wb_poller *p, const rd_kafka_topic_partition
 	part->offsets = wb_offsets_new();
 	part->start = at->offset >= 0 ? at->offset : EARLIEST;
 	part->committed = part->start;
-	part->stands_at = -1;
+	part->stands_at = part->end = part->lag = -1;
+	part->asked_end = -1;
 	part->ours = true;
 	t->partitions[at->partition] = part;
 	part->next = p->ours;
@@ -153,13 +134,8 @@ static void update_retention(struct wb_poller *p)
 
 void wb_poller_remove_partition(struct wb_poller *p, struct wb_partition *part)
 {
-	struct wb_partition_metrics *metrics = &part->topic->metrics[part->assignment.partition];
-
 	atomic_store(&part->assignment.ended, true);
-	wb_gauge_set(metrics->lag, 0);
-	wb_gauge_set(metrics->gap, 0);
-	wb_gauge_set(metrics->stands_at, -1);
-	wb_gauge_set(metrics->stands_s, 0);
+	wb_poller_clear_gauges(part);
 	part->topic->partitions[part->assignment.partition] = NULL;
 	unlink_from(&p->ours, part);
 	part->ours = false;
@@ -206,6 +182,7 @@ static void look_where_it_stands(struct wb_partition *part, int64_t now_ms)
 static void name_first(struct wb_poller *p, struct wb_partition *part, const char *event, int64_t now_ms)
 {
 	const struct wb_write *w = part->first;
+	struct wb_slice trace = w ? wb_write_traceparent(w) : wb_slice(NULL, 0);
 
 	part->named_ms = now_ms;
 	wb_log_warn(p->settings.log, event, WB_STR("topic", part->assignment.topic),
@@ -213,7 +190,7 @@ static void name_first(struct wb_poller *p, struct wb_partition *part, const cha
 		WB_SLICE("id", w ? w->id : wb_slice(NULL, 0)),
 		WB_SLICE("partition_key", w ? w->pk_text : wb_slice(NULL, 0)),
 		WB_INT("seconds", part->stands_at >= 0 ? (now_ms - part->stands_since_ms) / 1000 : 0),
-		WB_INT("gap", wb_offsets_gap(part->offsets)));
+		WB_INT("gap", wb_offsets_gap(part->offsets)), WB_SLICE(trace.data ? "traceparent" : NULL, trace));
 }
 
 /* librdkafka 2.0.2 throws away what it has fetched of a paused partition, and delivers again what it had when a
@@ -381,32 +358,4 @@ void wb_poller_name_stuck(struct wb_poller *p, int64_t now_ms)
 			(!part->named_ms || now_ms - part->named_ms >= STUCK_MS))
 			name_first(p, part, "partition stands still behind an unfinished write", now_ms);
 	}
-}
-
-void wb_poller_update_gauges(struct wb_poller *p, int64_t now_ms)
-{
-	size_t count = 0, paused = 0;
-
-	for (const struct wb_partition *part = p->ours; part; part = part->next) {
-		struct wb_partition_metrics *to = &part->topic->metrics[part->assignment.partition];
-		int64_t low, high;
-
-		count++;
-		paused += part->paused;
-		wb_gauge_set(to->gap, (double)wb_offsets_gap(part->offsets));
-		wb_gauge_set(to->stands_at, (double)part->stands_at);
-		wb_gauge_set(to->stands_s, part->stands_at < 0 ? 0 : (double)(now_ms - part->stands_since_ms) / 1000);
-		/* From the last fetch, without asking; -1001 before the first. */
-		if (rd_kafka_get_watermark_offsets(
-			    p->rk, part->assignment.topic, part->assignment.partition, &low, &high) ||
-			high < 0)
-			continue;
-		if (part->committed >= 0)
-			low = part->committed;
-		wb_gauge_set(to->lag, high > low ? (double)(high - low) : 0);
-	}
-	wb_gauge_set(p->metrics.partitions, (double)count);
-	wb_gauge_set(p->metrics.paused, (double)paused);
-	wb_gauge_set(p->metrics.pending, (double)wb_poller_out(p));
-	wb_gauge_set(p->metrics.held, (double)wb_poller_held_bytes(p));
 }

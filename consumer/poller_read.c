@@ -121,6 +121,7 @@ static void take_record(struct wb_poller *p, struct wb_partition *part, rd_kafka
 	wb_offsets_delivered(part->offsets, message->offset);
 	enter_partition(part, w);
 	w->offset = message->offset;
+	w->read_ms = p->turn_ms;
 	w->timestamp_ms = rd_kafka_message_timestamp(message, &type);
 	if (type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE)
 		w->timestamp_ms = -1;

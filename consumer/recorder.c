@@ -55,6 +55,40 @@ static bool has_work(const struct wb_recorder *r)
 		r->resend.head || r->stuck.head || atomic_load(&r->on_their_way) > 0;
 }
 
+static void hold_list(struct wb_snapshot *s, const struct wb_list *list, int64_t now_ms)
+{
+	for (const struct wb_link *link = list->head; link && s->held_count < WB_SNAPSHOT_HELD_MAX; link = link->next)
+		wb_snapshot_hold(s, WB_CONTAINER_OF(link, const struct wb_write, link), NULL, NULL, now_ms);
+	s->held_total += list->count;
+}
+
+static void hold_records(struct wb_snapshot *s, const struct wb_list *records, int64_t now_ms)
+{
+	for (const struct wb_link *link = records->head; link; link = link->next)
+		hold_list(s, &WB_CONTAINER_OF(link, const struct wb_results_record, link)->writes, now_ms);
+}
+
+/* Tells of letters and outcomes that wait; what is on its way to Kafka is the producers'. */
+static void answer(struct wb_recorder *r, int64_t now_ms)
+{
+	struct wb_snapshot *s = wb_snapshot_new();
+
+	for (size_t i = 0; i < r->delayed.count && s->held_count < WB_SNAPSHOT_HELD_MAX; i++)
+		wb_snapshot_hold(s, r->delayed.slot[i], NULL, NULL, now_ms);
+	s->held_total = r->delayed.count;
+	hold_list(s, &r->together.waiting, now_ms);
+	hold_list(s, &r->alone.waiting, now_ms);
+	hold_list(s, &r->unplaced, now_ms);
+	hold_records(s, &r->stuck, now_ms);
+	hold_records(s, &r->resend, now_ms);
+	for (int32_t p = 0; p < r->partitions; p++)
+		hold_list(s, &r->gatherings[p].writes, now_ms);
+	s->written = wb_counter_value(r->metrics.outcomes[WB_WRITTEN]);
+	s->superseded = wb_counter_value(r->metrics.outcomes[WB_SUPERSEDED]);
+	s->dead = wb_counter_value(r->metrics.outcomes[WB_DEAD]);
+	wb_board_answer(r->place, &s);
+}
+
 static void *recorder_loop(void *arg)
 {
 	struct wb_recorder *r = arg;
@@ -66,6 +100,9 @@ static void *recorder_loop(void *arg)
 
 		wb_handover_wait(&r->inbox, &in, pause_ms(r, now_ms));
 		now_ms = wb_clock_mono_ms();
+		r->wall_ms = wb_clock_wall_ms();
+		if (wb_board_is_asked(r->place))
+			answer(r, now_ms);
 		if (!in.head && atomic_load(&r->stop) && (!has_work(r) || now_ms >= r->stop_deadline_ms))
 			return NULL;
 		if (r->partitions == 0)
@@ -83,6 +120,7 @@ static void *recorder_loop(void *arg)
 
 static void make_metrics(struct wb_recorder *r)
 {
+	static const double seconds[] = { 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 14400, 86400 };
 	struct wb_metrics *m = r->settings.metrics;
 	char labels[64];
 
@@ -91,6 +129,10 @@ static void make_metrics(struct wb_recorder *r)
 			labels, sizeof labels, "outcome=\"%s\"", wb_outcome_text((enum wb_outcome)i)); /* they fit */
 		r->metrics.outcomes[i] = wb_metrics_counter(m, "writebehind_outcomes_total",
 			"What became of writes; a repeated delivery counts again.", labels);
+		r->metrics.end_to_end[i] = wb_tally_make(wb_metrics_histogram(m, "writebehind_end_to_end_seconds",
+			"Time from a record's timestamp to its outcome; where that is a dead letter, to its "
+			"acknowledgement.",
+			labels, seconds, WB_ARRAY_LEN(seconds)));
 	}
 	r->metrics.records = wb_metrics_counter(
 		m, "writebehind_results_records_total", "Records sent to the results topic.", "");
@@ -138,6 +180,7 @@ struct wb_recorder *wb_recorder_new(const struct wb_recorder_settings *settings,
 	}
 	make_metrics(r);
 	wb_health_set(settings->health, "kafka", false, "no broker has answered yet");
+	r->place = wb_board_enter(settings->board, "recorder", NULL, NULL); /* it takes a turn every WAIT_MS */
 	r->thread = wb_thread_start("recorder", recorder_loop, r);
 	return r;
 }
@@ -176,6 +219,7 @@ void wb_recorder_free(struct wb_recorder **r, int64_t timeout_ms)
 	old->stop_deadline_ms = wb_clock_mono_ms() + timeout_ms;
 	atomic_store(&old->stop, true);
 	wb_thread_join(old->thread);
+	wb_board_leave(&old->place);
 	wb_recorder_free_producers(old);
 	give_up_all(old);
 	release(old);

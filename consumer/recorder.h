@@ -13,6 +13,7 @@
 #include "common/base/log.h"
 #include "common/base/metrics.h"
 #include "common/kafka/options.h"
+#include "consumer/board.h"
 #include "consumer/write.h"
 
 struct wb_recorder; /* opaque */
@@ -30,6 +31,7 @@ struct wb_recorder_settings {
 	size_t (*message_headers)(void *arg, const struct wb_write *w, struct wb_header *headers, size_t max);
 	void *message_arg;
 	struct wb_handover *finished; /* where finished writes go: the poller's */
+	struct wb_board *board; /* where it is asked what it holds; may be NULL */
 	struct wb_metrics *metrics;
 	struct wb_health *health;
 	struct wb_log *log;

@@ -82,6 +82,7 @@ struct wb_recorder_metrics {
 	struct wb_counter *resent;
 	struct wb_counter *trimmed[WB_DEAD_LETTER_LEAST + 1]; /* by form; none for the full one */
 	struct wb_gauge *refused_letters;
+	struct wb_tally end_to_end[WB_DEAD + 1]; /* seconds, by outcome */
 };
 
 /* Where the outcome before went: of a job, or of an origin. */
@@ -130,6 +131,8 @@ struct wb_recorder {
 	unsigned said, unsaid;
 	struct wb_recorder_metrics metrics;
 	unsigned uncounted[WB_DEAD + 1]; /* outcomes since the metrics were told */
+	int64_t wall_ms; /* of this turn */
+	struct wb_board_place *place; /* on settings.board */
 	struct wb_last_place last_job, last_origin;
 };
 

@@ -152,7 +152,7 @@ static void tell(struct wb_recorder *r, const struct wb_write *w, enum wb_err er
 			WB_STR("why", why), WB_STR("topic", w->assignment->topic),
 			WB_INT("partition", w->assignment->partition), WB_INT("offset", w->offset),
 			WB_SLICE("id", w->id), WB_SLICE("partition_key", w->pk_text),
-			WB_INT("refused", atomic_load(&f->open)));
+			WB_INT("refused", atomic_load(&f->open)), WB_TRACEPARENT(w));
 }
 
 static int64_t backoff_ms(const struct wb_write *w, bool own_fault)
@@ -224,6 +224,6 @@ void wb_recorder_log_dead(struct wb_recorder *r, const struct wb_write *w, int64
 		WB_STR("topic", w->assignment->topic), WB_INT("partition", w->assignment->partition),
 		WB_INT("offset", w->offset), WB_INT("status", w->failure ? w->failure->status : 0),
 		WB_STR("job", w->tracked ? w->job : ""), WB_INT("letter_partition", w->letter_partition),
-		WB_INT("letter_offset", w->letter_offset), WB_INT("not_logged", r->unsaid));
+		WB_INT("letter_offset", w->letter_offset), WB_INT("not_logged", r->unsaid), WB_TRACEPARENT(w));
 	r->unsaid = 0;
 }

@@ -49,12 +49,21 @@ void wb_recorder_count_outcomes(struct wb_recorder *r)
 		if (r->uncounted[i] > 0)
 			wb_counter_add(r->metrics.outcomes[i], (double)r->uncounted[i]);
 		r->uncounted[i] = 0;
+		wb_tally_tell(&r->metrics.end_to_end[i]);
 	}
+}
+
+/* The producer's clock may be ahead of ours. */
+static double seconds_since(const struct wb_recorder *r, int64_t timestamp_ms)
+{
+	return r->wall_ms > timestamp_ms ? (double)(r->wall_ms - timestamp_ms) * 0.001 : 0;
 }
 
 static void count_outcome(struct wb_recorder *r, const struct wb_write *w)
 {
 	r->uncounted[w->outcome]++;
+	if (w->timestamp_ms >= 0)
+		wb_tally_observe(&r->metrics.end_to_end[w->outcome], seconds_since(r, w->timestamp_ms));
 	if (w->outcome != WB_DEAD)
 		return;
 	if (!r->metrics.dead[w->reason]) {

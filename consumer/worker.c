@@ -28,6 +28,7 @@ struct wb_worker {
 	int64_t seen_ms; /* boot time of the last round */
 	bool cutting;    /* the replies that come now are none: requests are being cut off */
 	struct wb_histogram *request_seconds;
+	struct wb_board_place *place; /* on settings.board */
 };
 
 static void tell_time(struct wb_worker *w)
@@ -159,6 +160,14 @@ static void notice_absence(struct wb_worker *w)
 	cut_off(w, NULL);
 }
 
+static void answer(struct wb_worker *w)
+{
+	struct wb_snapshot *s = wb_snapshot_new();
+
+	wb_engine_snapshot(w->engine, s);
+	wb_board_answer(w->place, &s);
+}
+
 static int64_t turn(struct wb_worker *w)
 {
 	struct wb_list in = { 0 };
@@ -176,6 +185,8 @@ static int64_t turn(struct wb_worker *w)
 	else
 		wb_engine_tidy(w->engine);
 	wb_engine_hand_over(w->engine);
+	if (wb_board_is_asked(w->place))
+		answer(w);
 	return next_ms;
 }
 
@@ -218,6 +229,7 @@ static void make_engine(struct wb_worker *w)
 		.bulk_linger_ms = o->bulk_linger_ms,
 		.operation_retry_max_ms = o->operation_retry_max_ms,
 		.body_max_bytes = o->memory_budget_bytes,
+		.ranges_shown_max = WB_SNAPSHOT_RANGES_MAX / (size_t)o->workers,
 		.requests_max_bytes = o->memory_budget_bytes / REQUESTS_PART / o->workers,
 		.calls = &calls,
 		.arg = w,
@@ -252,6 +264,7 @@ struct wb_worker *wb_worker_new(const struct wb_worker_settings *settings, struc
 	atomic_init(&w->look_again, false);
 	atomic_init(&w->stop, false);
 	(void)snprintf(name, sizeof name, "worker-%u", settings->index % 10000); /* it fits */
+	w->place = wb_board_enter(settings->board, name, wake, w);
 	w->thread = wb_thread_start(name, worker_loop, w);
 	return w;
 }
@@ -277,6 +290,7 @@ void wb_worker_free(struct wb_worker **worker)
 	atomic_store(&w->stop, true);
 	wb_transport_wake(w->transport);
 	wb_thread_join(w->thread);
+	wb_board_leave(&w->place);
 	wb_handover_take(&w->in, &in);
 	wb_engine_take(w->engine, &in);
 	/* What is in flight counts as never answered: its fate is unknown, and it is redelivered. */

@@ -9,6 +9,7 @@
 #include "common/base/handover.h"
 #include "common/base/log.h"
 #include "common/base/metrics.h"
+#include "consumer/board.h"
 #include "consumer/gate.h"
 #include "consumer/metadata.h"
 #include "consumer/options.h"
@@ -32,6 +33,7 @@ struct wb_worker_settings {
 	const char *client; /* for the User-Agent */
 	int64_t away_max_ms; /* after a longer absence the gate is shut: half of the session timeout */
 	struct wb_gate *gate;
+	struct wb_board *board; /* where it is asked what it holds; may be NULL */
 	struct wb_outage *outage;
 	struct wb_ru_budget *budget; /* NULL: none */
 	struct wb_metrics *metrics;

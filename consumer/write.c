@@ -108,6 +108,13 @@ const char *wb_write_state_text(enum wb_write_state state)
 	return "unknown";
 }
 
+struct wb_slice wb_write_traceparent(const struct wb_write *w)
+{
+	struct wb_slice text = wb_slice_cstr(w->traceparent);
+
+	return wb_traceparent_valid(text) ? text : wb_slice(NULL, 0);
+}
+
 static bool allowed(enum wb_write_state from, enum wb_write_state to)
 {
 	switch (from) {

@@ -92,6 +92,7 @@ struct wb_write {
 	struct wb_assignment *assignment;
 	int64_t offset;
 	int64_t timestamp_ms; /* of the record; -1: none */
+	int64_t read_ms; /* monotonic: when it was read */
 	void *message; /* the Kafka message; NULL once detached or released */
 	size_t header_count; /* of message or copy */
 	struct wb_write_copy *copy; /* owned: of a detached write, until it is released */
@@ -111,6 +112,7 @@ struct wb_write {
 
 	bool tracked; /* belongs to a job */
 	char job[WB_JOB_ID_SIZE];
+	char traceparent[WB_TRACEPARENT_LEN + 1]; /* as the record has it, if it is that long; "": it has none */
 	uint64_t seq;
 
 	unsigned attempts; /* requests that carried it */
@@ -166,6 +168,11 @@ void wb_write_advance(struct wb_write *w, enum wb_write_state to);
 /* Notes a failure: kept for the dead letter and the log. wall_ms: now. Text is cut to fit. */
 void wb_write_note_failure(struct wb_write *w, int status, int substatus, struct wb_slice activity_id,
 	struct wb_slice message, int64_t wall_ms);
+
+/* For a log line about the write; absent when its record has none, or none that is valid. */
+struct wb_slice wb_write_traceparent(const struct wb_write *w);
+/* Ends a list of log fields: the write's traceparent, or nothing. */
+#define WB_TRACEPARENT(w) WB_SLICE(wb_write_traceparent(w).data ? "traceparent" : NULL, wb_write_traceparent(w))
 
 /* An upsert without conditions: only such may take the place of another such, as only the last one's effect is seen. */
 static inline bool wb_write_is_plain_upsert(const struct wb_write *w)

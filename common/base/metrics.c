@@ -47,6 +47,8 @@ struct wb_metrics {
 	pthread_mutex_t lock; /* around the lists; series are updated without it */
 	struct family *first, *last;
 	size_t series_count;
+	size_t renders; /* pages being rendered, which look at series without the lock */
+	struct series *removed; /* freed when no page is being rendered */
 };
 
 struct wb_metrics *wb_metrics_new(void)
@@ -67,6 +69,17 @@ static void free_series(struct series *s, enum kind kind)
 	free(s);
 }
 
+/* Nobody may be rendering. */
+static void free_removed(struct wb_metrics *m)
+{
+	while (m->removed) {
+		struct series *s = m->removed;
+
+		m->removed = s->next;
+		free_series(s, GAUGE);
+	}
+}
+
 void wb_metrics_free(struct wb_metrics **m)
 {
 	struct family *f, *next_family;
@@ -83,6 +96,7 @@ void wb_metrics_free(struct wb_metrics **m)
 		}
 		free(f);
 	}
+	free_removed(*m);
 	wb_mutex_release(&(*m)->lock);
 	free(*m);
 	*m = NULL;
@@ -199,6 +213,34 @@ void wb_metrics_counter_fn(struct wb_metrics *m, const char *name, const char *h
 	set_function(m, COUNTER, name, help, labels, value, arg);
 }
 
+void wb_metrics_remove_gauge(struct wb_metrics *m, const char *name, struct wb_gauge *g)
+{
+	struct series *before = NULL;
+	struct family *f;
+
+	if (!g)
+		return;
+	wb_mutex_lock(&m->lock);
+	f = family_of(m, GAUGE, name, "");
+	for (struct series *s = f->first; s; before = s, s = s->next) {
+		if (&s->of.gauge != g)
+			continue;
+		if (before)
+			before->next = s->next;
+		else
+			f->first = s->next;
+		if (f->last == s)
+			f->last = before;
+		m->series_count--;
+		s->next = m->removed;
+		m->removed = s;
+		break;
+	}
+	if (m->renders == 0)
+		free_removed(m);
+	wb_mutex_unlock(&m->lock);
+}
+
 static void add(_Atomic double *to, double value)
 {
 	double old = atomic_load_explicit(to, memory_order_relaxed);
@@ -237,6 +279,28 @@ void wb_histogram_observe(struct wb_histogram *h, double value)
 		i++;
 	atomic_fetch_add_explicit(&h->hits[i], 1, memory_order_relaxed);
 	add(&h->sum, value);
+}
+
+struct wb_tally wb_tally_make(struct wb_histogram *h)
+{
+	assert(h->count <= WB_TALLY_BOUNDS_MAX);
+	return (struct wb_tally){ .histogram = h, .bounds = h->bounds, .count = h->count };
+}
+
+void wb_tally_tell(struct wb_tally *t)
+{
+	struct wb_histogram *h = t->histogram;
+
+	if (t->observed == 0)
+		return;
+	for (size_t i = 0; i <= t->count; i++) {
+		if (t->hits[i] > 0)
+			atomic_fetch_add_explicit(&h->hits[i], t->hits[i], memory_order_relaxed);
+		t->hits[i] = 0;
+	}
+	add(&h->sum, t->sum);
+	t->sum = 0;
+	t->observed = 0;
 }
 
 /* Escapes what the text format escapes: backslash and line feed, in label values quotes too. */
@@ -330,6 +394,7 @@ static struct shot *take_shots(struct wb_metrics *m, size_t *ret_count)
 	size_t n = 0;
 
 	wb_mutex_lock(&m->lock);
+	m->renders++;
 	shots = wb_xcalloc(m->series_count, sizeof *shots);
 	for (const struct family *f = m->first; f; f = f->next) {
 		for (const struct series *s = f->first; s; s = s->next)
@@ -359,4 +424,9 @@ void wb_metrics_render(struct wb_metrics *m, struct wb_buf *ret)
 					 : atomic_load_explicit(&s->series->of.gauge.value, memory_order_relaxed));
 	}
 	free(shots);
+	wb_mutex_lock(&m->lock);
+	m->renders--;
+	if (m->renders == 0)
+		free_removed(m);
+	wb_mutex_unlock(&m->lock);
 }

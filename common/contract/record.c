@@ -72,17 +72,35 @@ bool wb_op_parse(struct wb_slice text, enum wb_op *ret)
 	return false;
 }
 
+static bool is_hex(char c)
+{
+	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+}
+
+/* Lower-case hex digits from there on, not all of them zeros; any: all of them may be. */
+static bool is_hex_id(struct wb_slice text, size_t from, size_t len, bool any)
+{
+	for (size_t i = from; i < from + len; i++) {
+		if (!is_hex(text.data[i]))
+			return false;
+		any = any || text.data[i] != '0';
+	}
+	return any;
+}
+
 bool wb_job_id_valid(struct wb_slice text)
 {
 	if (text.len != WB_JOB_ID_LEN)
 		return false;
-	for (size_t i = 0; i < text.len; i++) {
-		char c = text.data[i];
+	return is_hex_id(text, 0, text.len, true);
+}
 
-		if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f')))
-			return false;
-	}
-	return true;
+/* "00-" 32 digits of the trace "-" 16 of the parent "-" two of the flags; version ff is forbidden. */
+bool wb_traceparent_valid(struct wb_slice text)
+{
+	return text.len == WB_TRACEPARENT_LEN && text.data[2] == '-' && text.data[35] == '-' && text.data[52] == '-' &&
+		is_hex_id(text, 0, 2, true) && memcmp(text.data, "ff", 2) != 0 && is_hex_id(text, 3, 32, false) &&
+		is_hex_id(text, 36, 16, false) && is_hex_id(text, 53, 2, true);
 }
 
 static bool has_control(struct wb_slice s)

@@ -31,6 +31,7 @@
 #define WB_HEADER_REPLAY_OF     "wb-replay-of"
 #define WB_HEADER_TRACEPARENT   "traceparent"
 #define WB_RECORD_HEADERS_MAX   11
+#define WB_TRACEPARENT_LEN      55 /* of version 00: W3C Trace Context, section 3.2 */
 
 enum wb_op { WB_OP_UPSERT, WB_OP_CREATE, WB_OP_REPLACE, WB_OP_DELETE, WB_OP_PATCH };
 
@@ -59,6 +60,10 @@ size_t wb_record_headers(
 
 /* 32 lower-case hex digits? */
 bool wb_job_id_valid(struct wb_slice text);
+
+/* Whether it is a traceparent of version 00, or begins like one of a later version: WB_TRACEPARENT_LEN bytes of lower-case
+ * hex digits and dashes, with neither id all zeros. */
+bool wb_traceparent_valid(struct wb_slice text);
 
 /* Java's murmur2 as Kafka's DefaultPartitioner uses it, and the partition it gives among n
  * (org.apache.kafka.common.utils.Utils). Vectors: docs in the test. */

@@ -17,10 +17,22 @@ static void on_livez(void *arg, struct wb_http_request *r)
 	wb_http_respond(r, 200, "text/plain", wb_slice_cstr("ok\n"), NULL);
 }
 
+static bool is_draining(const struct wb_admin *admin)
+{
+	return admin->lifecycle && wb_lifecycle_state(admin->lifecycle) >= WB_DRAINING;
+}
+
+static double ready_value(void *arg)
+{
+	const struct wb_admin *admin = arg;
+
+	return !is_draining(admin) && wb_health_ready(admin->health);
+}
+
 static void on_readyz(void *arg, struct wb_http_request *r)
 {
 	const struct wb_admin *admin = arg;
-	bool draining = admin->lifecycle && wb_lifecycle_state(admin->lifecycle) >= WB_DRAINING;
+	bool draining = is_draining(admin);
 	unsigned status = !draining && wb_health_ready(admin->health) ? 200 : 503;
 	struct wb_buf body;
 
@@ -71,6 +83,8 @@ void wb_admin_routes(struct wb_admin *admin, struct wb_http_route ret[WB_ADMIN_R
 	};
 
 	memcpy(ret, routes, sizeof routes);
+	wb_metrics_gauge_fn(
+		admin->metrics, "writebehind_ready", "1 while /readyz says 200, else 0", "", ready_value, admin);
 }
 
 /* The process metrics have the names that every Prometheus client library gives them. */

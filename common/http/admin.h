@@ -20,7 +20,7 @@ struct wb_admin {
 	struct wb_metrics *metrics;
 };
 
-/* Fills four routes that serve admin, which must outlive the server. */
+/* Fills four routes that serve admin, which must outlive the server, and adds readiness to its metrics. */
 void wb_admin_routes(struct wb_admin *admin, struct wb_http_route ret[WB_ADMIN_ROUTES]);
 /* Adds process metrics (start time, resident bytes, CPU seconds, open files, build info) to the registry. */
 void wb_admin_process_metrics(struct wb_metrics *metrics, const char *program);

@@ -61,6 +61,7 @@ layers() { python3 "$here/layers.py"; }
 functions() { python3 "$here/functions.py"; }
 forbidden() { sh "$here/forbidden.sh"; }
 headers() { sh "$here/headers.sh"; }
+metrics() { python3 "$here/metrics.py"; }
 
 plant
 clean layers
@@ -139,5 +140,27 @@ expect "a header that needs another" 'base/low.h does not compile alone' headers
 plant
 echo 'static int unused_variable_in_header' >>"$tree/one/part.h"
 expect "a header with an error" 'one/part.h does not compile alone' headers
+
+# metric SOURCE ROW TEXT: a metric that is made, one that the page names, and what is to be found; "" where all is well.
+metric() {
+    plant
+    mkdir -p "$tree/docs" "$tree/deploy" "$tree/consumer"
+    printf '%s\n' "$1" >"$tree/consumer/main.c"
+    printf '## Every service\n\n%s\n' "$2" >"$tree/docs/METRICS.md"
+    printf '%s\n' "${4:-}" >"$tree/deploy/prometheus-alerts.yml"
+    if [ -z "$3" ]; then clean metrics; else expect "metric $1" "$3" metrics; fi
+}
+row='| `writebehind_a_total` | counter | things | `x` | meaning | |'
+# shellcheck disable=SC2016
+made='c = wb_metrics_counter(m, "writebehind_a_total", "A", "");'
+metric "$made" "$row" ''
+metric "$made" '' 'does not name writebehind_a_total'
+metric '' "$row" 'which no source makes'
+metric 'g = wb_metrics_gauge(m, "writebehind_a_total", "A", "");' "$row" "made as ['gauge']"
+metric "$made" '| `writebehind_a_total` | counter | things | | |' '5 columns, not 6'
+metric "$made" '| `writebehind_a_total` | gauge | things | | meaning | |' '_total is how counters end'
+metric "$made" "$row
+$row" 'stands twice'
+metric "$made" "$row" 'uses writebehind_b, which is not documented' 'expr: rate(writebehind_b_count[5m]) > writebehind_a_total'
 
 [ "$failures" -eq 0 ] || exit 1

@@ -28,6 +28,13 @@ def need_tool(name):
     return found
 
 
+def promtool():
+    """The path of Prometheus' promtool."""
+    found = shutil.which("promtool") or str(ROOT / ".deps" / "promtool")
+    need(Path(found).exists(), "promtool in .deps")
+    return found
+
+
 def node():
     """The path of Node.js, with the packages of tests/system/node in place."""
     need(NODE.exists(), "Node.js in .venv")

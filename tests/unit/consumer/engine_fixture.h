@@ -102,11 +102,13 @@ static inline struct wb_range *range_new(const char *id, bool bulk)
 	return r;
 }
 
-/* Takes the log. units_per_s: of cosmos.ru.budget; 0: there is none. */
-static inline struct world *world_new_with(bool bulk, int64_t concurrency, double units_per_s, struct wb_log *log)
+/* Takes the log. units_per_s: of cosmos.ru.budget; 0: there is none. ranges_shown_max: so many have metrics of their own. */
+static inline struct world *world_make(
+	bool bulk, int64_t concurrency, double units_per_s, size_t ranges_shown_max, struct wb_log *log)
 {
 	struct world *w = calloc(1, sizeof *w);
 	struct wb_engine_settings settings = { .range_concurrency = concurrency,
+		.ranges_shown_max = ranges_shown_max,
 		.point_concurrency = concurrency,
 		.operation_retry_max_ms = RETRY_MAX_MS,
 		.body_max_bytes = 1 << 24,
@@ -139,7 +141,17 @@ static inline struct world *world_new_with(bool bulk, int64_t concurrency, doubl
 
 static inline struct world *world_new_with_log(bool bulk, int64_t concurrency, struct wb_log *log)
 {
-	return world_new_with(bulk, concurrency, 0, log);
+	return world_make(bulk, concurrency, 0, 0, log);
+}
+
+static inline struct world *world_new_with(bool bulk, int64_t concurrency, double units_per_s, struct wb_log *log)
+{
+	return world_make(bulk, concurrency, units_per_s, 0, log);
+}
+
+static inline struct world *world_new_showing(size_t ranges_shown_max)
+{
+	return world_make(true, 4, 0, ranges_shown_max, wb_log_new("test", 2, WB_LOG_ERROR, WB_LOG_LOGFMT));
 }
 
 static inline struct world *world_new(bool bulk, int64_t concurrency)

@@ -27,6 +27,40 @@ static void a_job_and_its_number_are_taken_over(void **state)
 	assert_false(f->w->tracked);
 }
 
+#define TRACE       "4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+#define TRACEPARENT "00-" TRACE
+
+static void a_trace_context_is_kept_for_the_log_where_it_is_one(void **state)
+{
+	static const struct {
+		const char *header, *kept;
+	} cases[] = {
+		{ TRACEPARENT, TRACEPARENT },
+		{ "01-" TRACE "-what a later version has", "01-" TRACE },
+		{ "00-" TRACE "-more", NULL }, /* version 00 has no more */
+		{ "01-" TRACE "more", NULL },
+		{ "00-" TRACE "0", NULL },
+		{ "no trace context at all, though it is just as long, ehm", NULL },
+		{ "short", NULL },
+	};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < WB_ARRAY_LEN(cases); i++) {
+		assert_int_equal(
+			target(f, &settings, (const char *[]){ "traceparent", cases[i].header, NULL }), WB_REASON_NONE);
+		if (cases[i].kept)
+			assert_slice(wb_write_traceparent(f->w), cases[i].kept);
+		else
+			assert_null(wb_write_traceparent(f->w).data);
+	}
+	/* Of what is refused, too: its letter is told of in the log. */
+	assert_int_equal(target(f, &settings, (const char *[]){ "traceparent", TRACEPARENT, "wb-op", "shred", NULL }),
+		WB_REASON_UNKNOWN_OPERATION);
+	assert_slice(wb_write_traceparent(f->w), TRACEPARENT);
+	assert_int_equal(target(f, &settings, NULL), WB_REASON_NONE);
+	assert_null(wb_write_traceparent(f->w).data);
+}
+
 static void a_container_must_be_allowed(void **state)
 {
 	struct fixture *f = *state;
@@ -362,6 +396,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WITH_FIXTURE(a_record_without_headers_goes_to_the_default_container),
 		WITH_FIXTURE(a_job_and_its_number_are_taken_over),
+		WITH_FIXTURE(a_trace_context_is_kept_for_the_log_where_it_is_one),
 		WITH_FIXTURE(a_container_must_be_allowed),
 		WITH_FIXTURE(the_default_is_allowed_without_a_list),
 		WITH_FIXTURE(without_a_default_the_header_must_name_the_container),

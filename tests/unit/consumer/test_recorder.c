@@ -24,6 +24,42 @@ static void an_outcome_is_acknowledged_before_its_write_is_finished(void **state
 	assert_true(r->charge == 20);
 }
 
+/* Whether the page of metrics has the line. */
+static bool metrics_say(struct recording *r, const char *line)
+{
+	struct wb_buf page;
+	bool found;
+
+	wb_buf_init(&page, 1 << 20);
+	wb_metrics_render(r->settings.metrics, &page);
+	found = strstr(page.data, line) != NULL;
+	wb_buf_release(&page);
+	return found;
+}
+
+static void the_time_from_record_to_outcome_is_observed(void **state)
+{
+	struct recording *r = *state;
+	struct wb_write *w;
+
+	recording_start(r);
+	w = judged(r, JOB, 0, WB_WRITTEN);
+	w->timestamp_ms = wb_clock_wall_ms() - 100 * 86400000LL;
+	submit(r, w);
+	w = judged(r, JOB, 1, WB_SUPERSEDED);
+	w->timestamp_ms = wb_clock_wall_ms() + 86400000; /* a clock that is ahead */
+	submit(r, w);
+	w = judged(r, JOB, 2, WB_WRITTEN);
+	w->timestamp_ms = -1; /* none: nobody knows */
+	submit(r, w);
+	wait_back(r, 3);
+	assert_true(metrics_say(r, "writebehind_end_to_end_seconds_bucket{outcome=\"written\",le=\"86400\"} 0\n"));
+	assert_true(metrics_say(r, "writebehind_end_to_end_seconds_count{outcome=\"written\"} 1\n"));
+	assert_true(metrics_say(r, "writebehind_end_to_end_seconds_bucket{outcome=\"superseded\",le=\"0.05\"} 1\n"));
+	assert_true(metrics_say(r, "writebehind_end_to_end_seconds_sum{outcome=\"superseded\"} 0\n"));
+	assert_true(metrics_say(r, "writebehind_end_to_end_seconds_count{outcome=\"dead\"} 0\n"));
+}
+
 static void count_record(void *arg, const struct wb_kafka_record *record)
 {
 	(void)record;
@@ -139,6 +175,31 @@ static void a_letter_that_is_refused_at_its_least_is_told_and_tried_again(void *
 	wait_health(r, "\"letters\",\"ok\":true");
 	assert_int_equal(read_topic(r, "letters", see_letter, &letter), 1);
 	assert_int_equal(letter.form, WB_DEAD_LETTER_LEAST);
+}
+
+static void it_tells_of_letters_that_wait(void **state)
+{
+	struct recording *r = *state;
+	struct wb_board_answer *answers;
+	size_t count;
+
+	r->settings.board = wb_board_new();
+	recording_start(r);
+	push_too_large(r, 50);
+	submit(r, judged(r, JOB, 7, WB_DEAD));
+	wait_health(r, "does not take the letter");
+	wb_board_ask(r->settings.board, WAIT_MS, &answers, &count);
+	assert_int_equal(count, 1);
+	assert_string_equal(answers[0].name, "recorder");
+	assert_non_null(answers[0].snapshot);
+	assert_true(answers[0].snapshot->held_total <= 1); /* it waits, or is just being tried */
+	if (answers[0].snapshot->held_count) {
+		assert_string_equal(answers[0].snapshot->held[0].id, "key");
+		assert_int_equal(answers[0].snapshot->held[0].status, 409);
+	}
+	wb_board_answers_free(&answers, count);
+	wb_recorder_free(&r->recorder, 0);
+	wb_board_free(&r->settings.board);
 }
 
 static void the_etag_of_a_dead_write_is_unknown_unless_it_was_read(void **state)
@@ -440,6 +501,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(an_outcome_is_acknowledged_before_its_write_is_finished),
 		TEST(a_letter_is_acknowledged_before_its_outcome_is_told),
+		TEST(the_time_from_record_to_outcome_is_observed),
+		TEST(it_tells_of_letters_that_wait),
 		TEST(a_letter_that_is_too_large_is_trimmed_step_by_step),
 		TEST(a_letter_that_is_refused_at_its_least_is_told_and_tried_again),
 		TEST(the_etag_of_a_dead_write_is_unknown_unless_it_was_read),

@@ -79,6 +79,47 @@ static void histograms_count_up_to_each_bound(void **state)
 	wb_metrics_free(&m);
 }
 
+static void a_tally_tells_all_at_once_what_it_gathered(void **state)
+{
+	static const double bounds[] = { 1, 2, 5 };
+	static const double values[] = { 0, 1, 1.5, 2, 9, 5, 0.5, 7 };
+	struct wb_metrics *m = wb_metrics_new();
+	struct wb_tally t = wb_tally_make(wb_metrics_histogram(m, "t", "T", "", bounds, 3));
+
+	(void)state;
+	for (size_t i = 0; i < sizeof values / sizeof *values; i++)
+		wb_tally_observe(&t, values[i]);
+	assert_page(m,
+		"# HELP t T\n# TYPE t histogram\nt_bucket{le=\"1\"} 0\nt_bucket{le=\"2\"} 0\nt_bucket{le=\"5\"} 0\n"
+		"t_bucket{le=\"+Inf\"} 0\nt_sum 0\nt_count 0\n");
+	wb_tally_tell(&t);
+	wb_tally_tell(&t); /* nothing new */
+	assert_page(m,
+		"# HELP t T\n# TYPE t histogram\nt_bucket{le=\"1\"} 3\nt_bucket{le=\"2\"} 5\nt_bucket{le=\"5\"} 6\n"
+		"t_bucket{le=\"+Inf\"} 8\nt_sum 26\nt_count 8\n");
+	wb_metrics_free(&m);
+}
+
+static void a_removed_series_is_gone_and_may_come_again(void **state)
+{
+	struct wb_metrics *m = wb_metrics_new();
+	struct wb_gauge *a = wb_metrics_gauge(m, "g", "G", "r=\"1\""), *b = wb_metrics_gauge(m, "g", "G", "r=\"2\"");
+
+	(void)state;
+	wb_gauge_set(b, 2);
+	wb_metrics_remove_gauge(m, "g", a);
+	wb_metrics_remove_gauge(m, "g", NULL);
+	assert_page(m, "# HELP g G\n# TYPE g gauge\ng{r=\"2\"} 2\n");
+	wb_gauge_set(wb_metrics_gauge(m, "g", "G", "r=\"1\""), 1);
+	assert_page(m, "# HELP g G\n# TYPE g gauge\ng{r=\"2\"} 2\ng{r=\"1\"} 1\n");
+	wb_metrics_remove_gauge(m, "g", wb_metrics_gauge(m, "g", "G", "r=\"1\"")); /* the last */
+	wb_metrics_remove_gauge(m, "g", b);
+	assert_page(m, ""); /* a name without series is not shown */
+	(void)wb_metrics_gauge(m, "g", "G", "");
+	assert_page(m, "# HELP g G\n# TYPE g gauge\ng 0\n");
+	wb_metrics_free(&m);
+}
+
 static void text_is_escaped(void **state)
 {
 	struct wb_metrics *m = wb_metrics_new();
@@ -151,13 +192,19 @@ static void *hammer(void *arg)
 {
 	static const double bounds[] = { 1 };
 	struct wb_metrics *m = arg;
+	struct wb_gauge *comes;
 	struct wb_buf page;
+	char labels[64];
 
+	(void)snprintf(labels, sizeof labels, "thread=\"%p\"", (void *)&page);
 	wb_buf_init(&page, 100000);
 	for (int i = 0; i < ROUNDS; i++) {
 		wb_counter_add(wb_metrics_counter(m, "c_total", "C", ""), 1);
 		wb_gauge_add(wb_metrics_gauge(m, "g", "G", ""), i % 2 ? 1 : -1);
 		wb_histogram_observe(wb_metrics_histogram(m, "h", "H", "", bounds, 1), i % 3);
+		comes = wb_metrics_gauge(m, "comes_and_goes", "C", labels);
+		wb_gauge_set(comes, i);
+		wb_metrics_remove_gauge(m, "comes_and_goes", comes);
 		if (i % 1000 == 0)
 			wb_metrics_render(m, &page);
 	}
@@ -192,6 +239,8 @@ int main(void)
 		cmocka_unit_test(series_of_one_name_stand_together),
 		cmocka_unit_test(the_same_labels_are_the_same_series),
 		cmocka_unit_test(histograms_count_up_to_each_bound),
+		cmocka_unit_test(a_tally_tells_all_at_once_what_it_gathered),
+		cmocka_unit_test(a_removed_series_is_gone_and_may_come_again),
 		cmocka_unit_test(text_is_escaped),
 		cmocka_unit_test(numbers_keep_their_digits),
 		cmocka_unit_test(functions_are_asked_at_scrape_time),

@@ -204,9 +204,34 @@ static void operations_have_words(void **state)
 	assert_false(wb_op_parse(LIT("Upsert"), &op));
 }
 
+static void a_traceparent_is_hex_digits_of_one_length(void **state)
+{
+	static const struct {
+		const char *text;
+		bool valid;
+	} cases[] = {
+		{ "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", true },
+		{ "cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00", true },
+		{ "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", false },
+		{ "00-00000000000000000000000000000000-00f067aa0ba902b7-01", false },
+		{ "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01", false },
+		{ "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01", false },
+		{ "00-4bf92f3577b34da6a3ce929d0e0e4736_00f067aa0ba902b7-01", false },
+		{ "00-4bf92f3577b34da6a3ce929d0e0e473\n-00f067aa0ba902b7-01", false },
+		{ "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0", false },
+		{ "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-", false },
+		{ "", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+		assert_int_equal(wb_traceparent_valid(wb_slice_cstr(cases[i].text)), cases[i].valid);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_traceparent_is_hex_digits_of_one_length),
 		cmocka_unit_test(murmur2_is_javas),
 		cmocka_unit_test(no_headers_mean_an_untracked_upsert),
 		cmocka_unit_test(what_is_written_is_read_back),
