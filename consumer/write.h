@@ -78,67 +78,66 @@ struct wb_write_copy {
 	struct wb_header headers[];
 };
 
+/* What every write needs on its way stands first, what only some need last: they are many more than a cache holds. */
 struct wb_write {
 	struct wb_link link; /* in the one list that it stands in */
 	struct wb_write *behind; /* item_order: the next write of the same item */
 	struct wb_write *older; /* item_order: the write that this one replaced, which may have replaced an older one */
 	struct wb_write *entered_before, *entered_after; /* engine: all that it holds, as they came */
-	struct wb_write *read_before, *read_after; /* poller: all of the partition that have not come back */
 	uint64_t item_hash; /* of container, partition key and id */
 	enum wb_write_state state;
 	enum wb_write_step step;
 	enum wb_op op;
+	enum wb_reason reason; /* for WB_DEAD */
 
-	struct wb_assignment *assignment;
-	int64_t offset;
-	int64_t timestamp_ms; /* of the record; -1: none */
-	int64_t read_ms; /* monotonic: when it was read */
-	void *message; /* the Kafka message; NULL once detached or released */
-	size_t header_count; /* of message or copy */
-	struct wb_write_copy *copy; /* owned: of a detached write, until it is released */
 	size_t bulk_bytes; /* what it adds to a bulk at most; 0: it is not sent as an operation */
-	size_t held_bytes; /* charged to the memory budget while message or copy is held */
-
-	struct wb_slice key, value; /* into message or copy; data NULL: none */
 	struct wb_slice document; /* value without surrounding space */
-	struct wb_slice id; /* decoded; into storage */
 	struct wb_slice pk_text; /* canonical: ["a"]; into storage */
-	struct wb_slice epk; /* effective partition key, bytes; into storage */
-	struct wb_slice if_match, if_none_match; /* conditions; data NULL: none; into storage */
-	bool is_replay; /* of a dead letter: a failed condition then means superseded */
+	struct wb_assignment *assignment;
 	/* With pk_text and id: which item. Set before item_order sees the write; one object per container's name. */
 	const struct wb_container *container;
 	struct wb_range *range;
 
-	bool tracked; /* belongs to a job */
-	char job[WB_JOB_ID_SIZE];
-	char traceparent[WB_TRACEPARENT_LEN + 1]; /* as the record has it, if it is that long; "": it has none */
-	uint64_t seq;
-
+	struct wb_slice id; /* decoded; into storage */
+	void *message; /* the Kafka message; NULL once detached or released */
+	struct wb_write_copy *copy; /* owned: of a detached write, until it is released */
+	struct wb_write_failure *failure;
+	double request_charge; /* of all attempts */
 	unsigned attempts; /* requests that carried it */
-	int64_t first_failure_ms; /* wall clock; 0: none yet */
-	int64_t not_before_ms; /* monotonic: a retry waits until then */
-	unsigned retries; /* failures of its own, for its backoff */
-	int64_t failed_ms; /* monotonic, of the last failure */
-	int64_t refused_since_ms; /* monotonic: 401 or 403 has kept its item from being read since; 0: it has not */
-	int64_t retry_wait_ms; /* spent in backoffs of its own while its range served others */
+	enum wb_outcome outcome; /* meaningful from JUDGED on */
+	bool tracked; /* belongs to a job */
 	bool alone; /* a request of it alone failed as a whole: it never travels with others again */
 	bool compare; /* condemned: when the stored item is what it wanted, it is written after all */
 	bool waits_for_earlier; /* for a unique key that an earlier write may free */
 	bool unique_key_retried; /* a conflict over a unique key was tried again after the writes before it */
-	double request_charge; /* of all attempts */
-	struct wb_write_failure *failure;
+	bool is_replay; /* of a dead letter: a failed condition then means superseded */
 
-	enum wb_outcome outcome; /* meaningful from JUDGED on */
-	enum wb_reason reason; /* for WB_DEAD */
-	int32_t letter_partition; /* where its dead letter is; -1: not there yet */
+	int64_t offset;
+	uint64_t seq;
+	struct wb_write *read_before, *read_after; /* poller: all of the partition that have not come back */
+	size_t held_bytes; /* charged to the memory budget while message or copy is held */
+	char *storage; /* decoded id, canonical key, effective key, conditions; in room, or owned where that is too small */
+	char job[WB_JOB_ID_SIZE];
+
+	int64_t retry_wait_ms; /* spent in backoffs of its own while its range served others */
+	struct wb_slice key, value; /* into message or copy; data NULL: none */
+	struct wb_slice epk; /* effective partition key, bytes; into storage */
+	struct wb_slice if_match, if_none_match; /* conditions; data NULL: none; into storage */
+	size_t header_count; /* of message or copy */
+	int64_t timestamp_ms; /* of the record; -1: none */
+	int64_t first_failure_ms; /* wall clock; 0: none yet */
+	int64_t not_before_ms; /* monotonic: a retry waits until then */
+	int64_t failed_ms; /* monotonic, of the last failure */
+	int64_t refused_since_ms; /* monotonic: 401 or 403 has kept its item from being read since; 0: it has not */
 	int64_t letter_offset;
+	int32_t letter_partition; /* where its dead letter is; -1: not there yet */
+	unsigned retries; /* failures of its own, for its backoff */
 	unsigned letter_step; /* recorder: how its letter is sent, from whole and with others to alone and trimmed */
 	unsigned
 		letter_refusals; /* how often Kafka refused its letter at its last step, or for another reason than size */
-
+	int64_t read_ms; /* monotonic: when it was read */
+	char traceparent[WB_TRACEPARENT_LEN + 1]; /* as the record has it, if it is that long; "": it has none */
 	void *owner; /* for callbacks that are given the write alone: who has it */
-	char *storage; /* decoded id, canonical key, effective key, conditions; in room, or owned where that is too small */
 	char room[WB_WRITE_ROOM]; /* last, as it needs no clearing */
 };
 

@@ -50,7 +50,9 @@ static inline struct wb_link *wb_list_pop(struct wb_list *l)
 	if (!link)
 		return NULL;
 	l->head = link->next;
-	if (!l->head)
+	if (l->head)
+		__builtin_prefetch(l->head); /* mostly the next to be popped, and cold: another thread had it last */
+	else
 		l->tail = NULL;
 	l->count--;
 	link->next = NULL;
