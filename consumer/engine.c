@@ -356,37 +356,37 @@ void wb_engine_tidy(struct wb_engine *e)
 	wb_engine_watch(e);
 }
 
-/* Where not all can be in flight at once, the range that had to wait is the first the next time. */
-static void begin_with(struct wb_engine *e, struct wb_range_state *first)
+/* Where not all get what they want, of memory or of the budget of request units, those that were served stand behind those
+ * that were not. */
+static void take_turns(struct wb_engine *e)
 {
-	struct wb_range_state **at = &e->ranges, *before = e->ranges;
+	struct wb_range_state *rs = e->ranges, *served = NULL, **served_end = &served, **end = &e->ranges;
 
-	while (*at != first)
-		at = &(*at)->next;
-	if (first == before)
+	if (!e->turns_due)
 		return;
-	*at = NULL;
-	e->ranges = first;
-	for (at = &first->next; *at; at = &(*at)->next)
-		;
-	*at = before;
+	e->turns_due = false;
+	while (rs) {
+		struct wb_range_state ***to = rs->served ? &served_end : &end;
+
+		rs->served = false;
+		**to = rs;
+		*to = &rs->next;
+		rs = rs->next;
+	}
+	*served_end = NULL;
+	*end = served;
 }
 
 static int64_t serve_ranges(struct wb_engine *e)
 {
-	struct wb_range_state *waits = NULL;
 	int64_t next_ms = INT64_MAX;
 
 	for (struct wb_range_state *rs = e->ranges; rs; rs = rs->next) {
-		bool had_room = wb_engine_has_room(e);
 		int64_t range_ms = wb_engine_serve_range(e, rs);
 
 		next_ms = range_ms < next_ms ? range_ms : next_ms;
-		if (!waits && !had_room && (rs->ready.head || rs->again.head))
-			waits = rs;
 	}
-	if (waits)
-		begin_with(e, waits);
+	take_turns(e);
 	return next_ms;
 }
 
@@ -399,7 +399,6 @@ int64_t wb_engine_serve(struct wb_engine *e)
 	wb_engine_serve_conflicts(e);
 	ranges_ms = serve_ranges(e);
 	next_ms = ranges_ms < next_ms ? ranges_ms : next_ms;
-	wb_engine_take_turns(e);
 	detach_slow(e);
 	delayed_ms = wb_delay_heap_next_ms(&e->delayed);
 	return delayed_ms < next_ms ? delayed_ms : next_ms;

@@ -136,33 +136,12 @@ bool wb_engine_reserve(struct wb_engine *e, struct wb_batch *b, int64_t *ret_aga
 		e->settings.budget, &request, e->now_ms, &b->reserved_units, &rs->spender->again_ms);
 	if (admitted == 0) {
 		put_back_all(e, b);
-		e->spending_waits = true;
+		e->turns_due = true;
 		return wait(e, rs, ret_again_ms);
 	}
 	if (admitted < b->writes.count)
 		put_back_from(e, b, admitted);
-	rs->spent = true;
 	return true;
-}
-
-/* Ranges that were served stand behind those that were not. */
-void wb_engine_take_turns(struct wb_engine *e)
-{
-	struct wb_range_state *rs = e->ranges, *served = NULL, **served_end = &served, **end = &e->ranges;
-
-	if (!e->spending_waits)
-		return;
-	e->spending_waits = false;
-	while (rs) {
-		struct wb_range_state ***to = rs->spent ? &served_end : &end;
-
-		rs->spent = false;
-		**to = rs;
-		*to = &rs->next;
-		rs = rs->next;
-	}
-	*served_end = NULL;
-	*end = served;
 }
 
 /* Whether the status is that of an operation that was carried out, or looked at and refused: what it was charged tells

@@ -35,7 +35,7 @@ struct wb_range_state {
 	bool outage;             /* counted in settings.outage */
 	struct wb_spender *spender; /* engine_budget: its container; NULL: not looked up yet */
 	int64_t spending_since_ms;  /* since then writes of it have waited for the budget; 0: they do not */
-	bool spent;                 /* it was served since the turns were taken */
+	bool served; /* something was sent to it since turns were taken */
 	int64_t outage_since_ms; /* of outage */
 
 	/* engine_watch.c */
@@ -89,7 +89,7 @@ struct wb_engine {
 	struct wb_prng random;
 	int64_t stuck_said_ms;
 	struct wb_spender *spenders; /* engine_budget */
-	bool spending_waits;         /* a range was refused since the turns were taken */
+	bool turns_due; /* since turns were taken a range found no memory or no budget for what it has */
 	struct wb_engine_metrics metrics;
 	struct wb_engine_uncounted uncounted;
 	size_t ranges_shown; /* that have gauges */
@@ -120,8 +120,6 @@ struct wb_batch *wb_engine_batch(struct wb_engine *e, struct wb_range_state *rs)
 void wb_engine_batch_done(struct wb_engine *e, struct wb_batch *b);
 
 /* engine_send.c */
-/* Whether one more request may be in flight. */
-bool wb_engine_has_room(const struct wb_engine *e);
 /* Sends what may be sent now. Returns when to look again, monotonic; INT64_MAX: when something comes. */
 int64_t wb_engine_serve_range(struct wb_engine *e, struct wb_range_state *rs);
 /* The range is gone: what waits for it goes where it belongs now. */
@@ -134,8 +132,6 @@ bool wb_engine_may_spend(struct wb_engine *e, struct wb_range_state *rs, int64_t
 /* The budget admits the batch, or its first writes: the others are ready again. False: none, before *ret_again_ms, and the
  * batch is gone to where it came from. */
 bool wb_engine_reserve(struct wb_engine *e, struct wb_batch *b, int64_t *ret_again_ms);
-/* All ranges had their chance: those that were served stand behind the others. */
-void wb_engine_take_turns(struct wb_engine *e);
 /* The batch had its end, and still has its writes. reply NULL: it was cut off. judged_alone: e->replies are its operations'. */
 void wb_engine_settle(struct wb_engine *e, const struct wb_batch *b, const struct wb_reply *reply, bool judged_alone);
 void wb_engine_forget_spenders(struct wb_engine *e);

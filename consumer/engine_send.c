@@ -1,5 +1,9 @@
 #include "consumer/engine_internal.h"
 
+#include "common/base/mem.h"
+
+#include <assert.h>
+
 /* Memory of a request beside its body: a connection with its buffers, and the reply. */
 #define REQUEST_BYTES (32 * 1024)
 
@@ -112,14 +116,15 @@ static void write_body(struct wb_batch *b)
 	for (struct wb_link *link = b->writes.head; link; link = link->next)
 		bytes += wb_write_of(link)->bulk_bytes;
 	if (!wb_buf_reserve(&b->body, bytes + 1))
-		return; /* appending tells, too */
+		wb_mem_gone(); /* a bulk, or one document, is far below the body's limit */
 	wb_bulk_begin(&b->body);
 	for (struct wb_link *link = b->writes.head; link; link = link->next)
 		wb_bulk_append(&b->body, wb_write_of(link));
 	wb_bulk_end(&b->body);
+	assert(wb_buf_status(&b->body) == WB_OK);
 }
 
-bool wb_engine_has_room(const struct wb_engine *e)
+static bool has_room(const struct wb_engine *e)
 {
 	return e->flying_bytes < (size_t)e->settings.requests_max_bytes;
 }
@@ -144,6 +149,7 @@ static void send(struct wb_engine *e, struct wb_batch *b)
 	if (b->flying_next)
 		b->flying_next->flying_prev = &b->flying_next;
 	e->flying = b;
+	b->state->served = true;
 	b->charged_bytes = charge_of(b);
 	e->flying_bytes += b->charged_bytes;
 	b->sent_ms = e->now_ms;
@@ -157,7 +163,7 @@ int64_t wb_engine_serve_range(struct wb_engine *e, struct wb_range_state *rs)
 	int64_t wait_ms = INT64_MAX;
 	bool waits;
 
-	while (wb_throttle_may_send(&rs->throttle, e->now_ms) && wb_engine_has_room(e)) {
+	while (wb_throttle_may_send(&rs->throttle, e->now_ms) && has_room(e)) {
 		struct wb_batch *b = wb_engine_may_spend(e, rs, &wait_ms) ? next_batch(e, rs, &wait_ms) : NULL;
 
 		if (!b)
@@ -169,7 +175,9 @@ int64_t wb_engine_serve_range(struct wb_engine *e, struct wb_range_state *rs)
 		else
 			return wait_ms;
 	}
-	waits = wb_throttle_is_full(&rs->throttle) || !wb_engine_has_room(e);
+	waits = wb_throttle_is_full(&rs->throttle) || !has_room(e);
+	if (!has_room(e) && (rs->ready.head || rs->again.head))
+		e->turns_due = true;
 	if (wb_throttle_is_full(&rs->throttle) && is_full(rs))
 		wb_concurrency_press(&rs->throttle.concurrency);
 	/* All places are taken for long: what waits for one may outlive the neighbours whose fetch it shares. */

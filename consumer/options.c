@@ -176,7 +176,8 @@ static const struct wb_option consumer_rows[] = {
 		.def = "128MiB",
 		.min = 16 << 20,
 		.max = INT64_C(1) << 40,
-		.help = "memory for records on their way; at the limit reading stops" },
+		.help = "memory for records on their way, librdkafka's queue and requests in flight; at the limit "
+			"reading stops" },
 	{ .key = "shutdown.timeout.ms",
 		.type = WB_OPT_DURATION,
 		.offset = AT(shutdown_timeout_ms),

@@ -5,16 +5,21 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-static void *checked(void *p)
+void wb_mem_gone(void)
 {
 	static const char message[] = "writebehind: out of memory\n";
 
-	if (p)
-		return p;
 	/* stdio, atexit handlers and a core dump could all want memory or show secrets. */
 	if (write(STDERR_FILENO, message, sizeof message - 1) < 0)
 		_exit(EX_OSERR);
 	_exit(EX_OSERR);
+}
+
+static void *checked(void *p)
+{
+	if (!p)
+		wb_mem_gone();
+	return p;
 }
 
 void *wb_xmalloc(size_t size)

@@ -9,6 +9,8 @@
 
 #include <stddef.h>
 
+/* Ends the process as these functions do: for a buffer that could not grow although it is small, too. */
+_Noreturn void wb_mem_gone(void);
 /* Never NULL. The memory is the caller's, to be freed with free(). */
 void *wb_xmalloc(size_t size) __attribute__((malloc, returns_nonnull));
 void *wb_xcalloc(size_t count, size_t size) __attribute__((malloc, returns_nonnull));

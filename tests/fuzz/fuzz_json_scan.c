@@ -12,6 +12,7 @@
  * jansson keeps the last of duplicate members, so that the found values are compared only where the scanner saw none.
  */
 #include "common/base/json_blocks.h"
+#include "tests/unit/common/base/json_judgement.h"
 
 #include <jansson.h>
 
@@ -140,25 +141,6 @@ static const json_t *at_path(const json_t *root, const char *first, const char *
 	return second ? json_object_get(member, second) : member;
 }
 
-struct found {
-	struct wb_json_lex x;
-	struct wb_json_document document;
-	enum wb_json_status status;
-	const char *after;
-};
-
-static struct found search(enum wb_json_isa isa, struct wb_slice text, const struct wb_json_paths *paths)
-{
-	char tail[WB_JSON_TAIL_BYTES];
-	struct found f = { .x = wb_json_lex_init(&text, tail) };
-	struct wb_json_search s;
-
-	f.after = wb_json_search(isa, &f.x, text.data, paths, &s, &f.status);
-	if (f.status == WB_JSON_OK)
-		f.document = wb_json_search_result(&s, paths, wb_slice(text.data, (size_t)(f.after - text.data)));
-	return f;
-}
-
 static void same_found(const struct wb_json_value *a, const struct wb_json_value *b)
 {
 	must(a->type == b->type && a->raw.data == b->raw.data && a->raw.len == b->raw.len,
@@ -167,14 +149,14 @@ static void same_found(const struct wb_json_value *a, const struct wb_json_value
 
 static void check_instruction_sets(struct wb_slice text, const struct wb_json_paths *paths)
 {
-	struct found tokens = search(WB_JSON_ISA_NONE, text, paths);
+	struct judgement tokens = judge(WB_JSON_ISA_NONE, text, paths);
 
 	for (enum wb_json_isa isa = WB_JSON_ISA_NONE + 1; isa < WB_JSON_ISAS; isa++) {
-		struct found f;
+		struct judgement f;
 
 		if (!wb_json_isa_runs(isa))
 			continue;
-		f = search(isa, text, paths);
+		f = judge(isa, text, paths);
 		must(f.status == tokens.status && f.after == tokens.after, "an instruction set judges differently");
 		if (!f.after)
 			must(f.x.error_at == tokens.x.error_at && f.x.error_text == tokens.x.error_text,

@@ -1,6 +1,7 @@
 #include "common/base/json_blocks.h"
 
 #include "common/base/prng.h"
+#include "tests/unit/common/base/json_judgement.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,25 +12,6 @@
 #include <cmocka.h>
 
 static const char *const path_texts[] = { "/pk", "/a/b", "/a" };
-
-struct judgement {
-	struct wb_json_lex x;
-	struct wb_json_document document;
-	enum wb_json_status status;
-	const char *after;
-};
-
-static struct judgement judge(enum wb_json_isa isa, struct wb_slice text, const struct wb_json_paths *paths)
-{
-	char tail[WB_JSON_TAIL_BYTES];
-	struct judgement j = { .x = wb_json_lex_init(&text, tail) };
-	struct wb_json_search s;
-
-	j.after = wb_json_search(isa, &j.x, text.data, paths, &s, &j.status);
-	if (j.status == WB_JSON_OK)
-		j.document = wb_json_search_result(&s, paths, wb_slice(text.data, (size_t)(j.after - text.data)));
-	return j;
-}
 
 static bool same_value(const struct wb_json_value *a, const struct wb_json_value *b)
 {
