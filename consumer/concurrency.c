@@ -1,14 +1,20 @@
 #include "consumer/concurrency.h"
 
 #include <assert.h>
+#include <math.h>
 
-/* A mean of fewer replies says little where times are counted in whole milliseconds. */
-#define ROUND_REPLIES_MIN 8
-/* Replies may take half as long again as in the quickest round, and a millisecond, which is their resolution. */
-#define QUEUE_RATIO 1.5
-#define QUEUE_MS    1.0
-#define PERIOD_MS   10000
-#define SECOND_MS   1000
+/* The mean of fewer replies says little. */
+#define ROUND_REPLIES_MIN 16
+/* A mean may be off by so many standard errors. */
+#define STANDARD_ERRORS 1.5
+/* Replies of a round come as quickly as in the quickest one; and clearly later. Times are counted in whole milliseconds. */
+#define AS_QUICK_RATIO 1.05
+#define LATE_RATIO     1.2
+#define RESOLUTION_MS  0.25
+/* Places that come or go at once: this part of them, at least one. */
+#define STEP_PART 4
+#define PERIOD_MS 10000
+#define SECOND_MS 1000
 /* A range that waits for less of a second has about the places that use up what is allowed. */
 #define HELD_SHARE 0.1
 /* After throttling no place is added for a while, longer than the server's seconds; then as many as there were at the
@@ -57,57 +63,84 @@ static void begin_round(struct wb_concurrency *c)
 {
 	c->pressed = false;
 	c->replies = 0;
-	c->took_ms = 0;
+	c->took_ms = c->took_squares = 0;
 }
 
-/* Throttling found the limit of a range that is throttled: there is nothing to find again. */
+/* Throttling found the limit of a range that is throttled, and one with little to do needs none: there is nothing to find
+ * again. */
 static void begin_period(struct wb_concurrency *c, int64_t now_ms)
 {
 	unsigned half = (c->limit + 1) / 2;
 
-	if (c->limit > c->start && now_ms - c->throttled_ms >= GENTLE_MS)
-		c->limit = half > c->start ? half : c->start;
+	if (c->found && now_ms - c->throttled_ms >= GENTLE_MS)
+		c->limit = half > c->min ? half : c->min;
+	c->found = false;
 	c->period = now_ms / PERIOD_MS;
 	c->quickest_ms = 0;
 	begin_round(c);
 }
 
+static unsigned step(const struct wb_concurrency *c)
+{
+	return c->limit > STEP_PART ? c->limit / STEP_PART : 1;
+}
+
 static void grow(struct wb_concurrency *c, int64_t now_ms)
 {
 	int64_t quiet_ms = now_ms - c->throttled_ms;
-	unsigned more = c->start; /* as much for each range: where they share a server their parts become equal */
+	unsigned more = step(c);
 
 	if (quiet_ms < THROTTLED_LATELY_MS)
 		return;
-	if (c->limit < c->start) {
-		more = c->start - c->limit;
-	} else if (quiet_ms < GENTLE_MS) {
-		if (now_ms - c->grown_ms < SECOND_MS)
+	if (quiet_ms < GENTLE_MS) {
+		if (c->limit < c->start)
+			more = c->start - c->limit;
+		else if (now_ms - c->grown_ms < SECOND_MS)
 			return;
-		more = 1;
+		else
+			more = 1;
 	}
 	c->grown_ms = now_ms;
-	c->limit += more;
-	c->limit = c->limit < c->max ? c->limit : c->max;
+	c->limit = c->max - c->limit > more ? c->limit + more : c->max;
+}
+
+/* So few places make no queue: the server itself became slower. */
+static void shrink(struct wb_concurrency *c, double quick_ms)
+{
+	if (c->limit <= c->start)
+		c->quickest_ms = quick_ms;
+	else
+		c->limit = c->limit - c->start > step(c) ? c->limit - step(c) : c->start;
+}
+
+/* The first round of a period is what the others are compared with. */
+static void end_round(struct wb_concurrency *c, int64_t now_ms)
+{
+	double mean_ms = c->took_ms / c->replies;
+	double variance = fmax(0, c->took_squares / c->replies - mean_ms * mean_ms);
+	double off_ms = STANDARD_ERRORS * sqrt(variance / c->replies);
+	bool compares = c->quickest_ms > 0;
+
+	c->found = c->found || c->pressed;
+	if (!compares || mean_ms + off_ms < c->quickest_ms)
+		c->quickest_ms = mean_ms + off_ms;
+	if (compares && c->pressed && mean_ms - off_ms <= c->quickest_ms * AS_QUICK_RATIO + RESOLUTION_MS)
+		grow(c, now_ms);
+	else if (mean_ms - off_ms > c->quickest_ms * LATE_RATIO + RESOLUTION_MS)
+		shrink(c, mean_ms + off_ms);
+	begin_round(c);
 }
 
 void wb_concurrency_replied(struct wb_concurrency *c, int64_t took_ms, int64_t now_ms)
 {
-	double mean_ms;
-
 	end_second(c, now_ms);
 	if (now_ms / PERIOD_MS != c->period)
 		begin_period(c, now_ms);
-	c->took_ms += took_ms;
+	c->took_ms += (double)took_ms;
+	c->took_squares += (double)took_ms * (double)took_ms;
 	c->replies++;
-	if (c->replies < c->limit || c->replies < ROUND_REPLIES_MIN)
-		return;
-	mean_ms = (double)c->took_ms / c->replies;
-	if (c->quickest_ms <= 0 || mean_ms < c->quickest_ms)
-		c->quickest_ms = mean_ms;
-	if (c->pressed && mean_ms <= c->quickest_ms * QUEUE_RATIO + QUEUE_MS)
-		grow(c, now_ms);
-	begin_round(c);
+	if (c->replies >= c->limit && c->replies >= ROUND_REPLIES_MIN)
+		end_round(c, now_ms);
 }
 
 void wb_concurrency_throttled(struct wb_concurrency *c, int64_t held_ms, int64_t now_ms)

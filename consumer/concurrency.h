@@ -1,12 +1,12 @@
 /* How many requests a range gets at once, found by itself between a minimum and a maximum.
  *
- * It begins with a few and gets as many more each round (about as many replies as it has places), as long as a full request
- * waited for a place and replies come nearly as quickly as in the quickest round: more places would only lengthen the
- * server's queue after that, as in TCP Vegas (Brakmo and Peterson, 1995). Every 10 s half of what was found is given up
- * and found again, in all ranges at the same moment, so that they learn how quick a server is that they share, and get
- * the same part of it. Throttling takes away
- * the places whose share of a second the range only waited in: what is left uses up what the server allows, with few
- * operations refused and sent twice.
+ * It begins with a few and gets more each round (about as many replies as it has places), as long as a full request waited
+ * for a place and replies come as quickly as in the quickest round: more places would only lengthen a queue after that,
+ * the server's or this process's own, as in TCP Vegas (Brakmo and Peterson, 1995). Where they come clearly later, places
+ * go. What two rounds may differ by as replies scatter does not count.
+ * Every 10 s half of what was found is given up and found again, in all ranges at the same moment, so that they learn how
+ * quick a server is that they share, and get the same part of it. Throttling takes away the places whose share of a second
+ * the range only waited in: what is left uses up what the server allows, with few operations refused and sent twice.
  * Pure: time is an argument. Not thread-safe: the range's worker owns it.
  */
 #ifndef WB_CONSUMER_CONCURRENCY_H
@@ -19,9 +19,10 @@ struct wb_concurrency {
 	unsigned limit; /* places: requests in flight at most */
 	unsigned min, start, max;
 	bool pressed; /* in this round a full request waited for a place */
+	bool found; /* in this period, too: the limit says something */
 	unsigned replies; /* of this round */
-	int64_t took_ms; /* they took, in sum */
-	double quickest_ms; /* mean of the quickest round of this period; 0: there was none yet */
+	double took_ms, took_squares; /* they took, in sum */
+	double quickest_ms; /* mean of the quickest round of this period, and what it may be off by; 0: there was none yet */
 	int64_t period; /* which: it is the same for every range */
 	bool served; /* in this second something was carried out: what throttles it all is an outage */
 	bool shared; /* the second before had both: something carried out, and waiting as it was throttled */

@@ -11,7 +11,7 @@
 #define IDLE_LOOK_MS   1000
 #define FLYING_LOOK_MS 50
 /* A range's bulks in flight at first, before it is known what is best. The official SDKs begin with one. */
-#define BULKS_AT_START 4
+#define BULKS_AT_START 2
 /* Its point writes in flight, however throttled it is. */
 #define POINTS_AT_LEAST 4
 /* Batches at rest whose memory is kept. */
