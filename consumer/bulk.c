@@ -2,6 +2,7 @@
 
 #include "common/base/json_scan.h"
 
+#include <assert.h>
 #include <math.h>
 
 /* A plain upsert, which is nearly everything, in three pieces. */
@@ -115,16 +116,6 @@ size_t wb_bulk_operation_size(const struct wb_write *w)
 	return FRAME_BYTES + (wb_write_is_plain_upsert(w) ? plain_upsert_size(w) : any_size(w));
 }
 
-void wb_bulk_begin(struct wb_buf *body)
-{
-	wb_buf_append_char(body, '[');
-}
-
-void wb_bulk_end(struct wb_buf *body)
-{
-	wb_buf_append_char(body, ']');
-}
-
 static char *put(char *to, const char *bytes, size_t len)
 {
 	memcpy(to, bytes, len);
@@ -149,66 +140,146 @@ static void append_key(struct wb_buf *body, struct wb_slice pk_text)
 		body->len += (size_t)(put_key(to, pk_text) - to);
 }
 
-static void append_plain_upsert(struct wb_buf *body, const struct wb_write *w)
+static struct wb_slice document_of(const struct wb_write *w)
 {
-	size_t size = plain_upsert_size(w);
-	char *to = wb_buf_reserve(body, size);
+	return w->op != WB_OP_DELETE ? w->document : wb_slice(NULL, 0);
+}
 
-	if (!to)
+/* Here its document belongs. */
+static void cut(struct wb_bulk_body *body, const struct wb_write *w)
+{
+	body->cuts[body->count++] = (uint32_t)body->frames.len;
+	body->bytes += document_of(w).len;
+}
+
+static void add_plain_upsert(struct wb_bulk_body *body, const struct wb_write *w)
+{
+	size_t size = plain_upsert_size(w) - w->document.len;
+	char *begin = wb_buf_reserve(&body->frames, size), *to;
+
+	if (!begin)
 		return;
-	to = put(to, UPSERT_BEGIN, sizeof UPSERT_BEGIN - 1);
+	to = put(begin, UPSERT_BEGIN, sizeof UPSERT_BEGIN - 1);
 	to = put_key(to, w->pk_text);
 	to = put(to, UPSERT_BODY, sizeof UPSERT_BODY - 1);
-	to = put(to, w->document.data, w->document.len);
+	body->frames.len += (size_t)(to - begin);
+	cut(body, w);
 	(void)put(to, UPSERT_END, sizeof UPSERT_END - 1); /* nothing follows */
-	body->len += size;
+	body->frames.len += sizeof UPSERT_END - 1;
 }
 
 /* A patch as an object, which takes a condition beside the operations. */
-static void append_body(struct wb_buf *body, const struct wb_write *w)
+static void add_document(struct wb_bulk_body *body, const struct wb_write *w)
 {
-	wb_buf_append_cstr(body, BODY);
+	wb_buf_append_cstr(&body->frames, BODY);
 	if (is_bare_patch(w))
-		wb_buf_append_cstr(body, WRAP_BEGIN);
-	wb_buf_append_slice(body, w->document);
+		wb_buf_append_cstr(&body->frames, WRAP_BEGIN);
+	cut(body, w);
 	if (is_bare_patch(w))
-		wb_buf_append_char(body, '}');
-	wb_buf_append_cstr(body, MINIMAL);
+		wb_buf_append_char(&body->frames, '}');
+	wb_buf_append_cstr(&body->frames, MINIMAL);
 }
 
-static void append_any(struct wb_buf *body, const struct wb_write *w)
+static void add_any(struct wb_bulk_body *body, const struct wb_write *w)
 {
-	wb_buf_append_cstr(body, TYPE);
-	wb_buf_append_cstr(body, type_of(w));
-	wb_buf_append_char(body, '"');
+	struct wb_buf *frames = &body->frames;
+
+	wb_buf_append_cstr(frames, TYPE);
+	wb_buf_append_cstr(frames, type_of(w));
+	wb_buf_append_char(frames, '"');
 	if (names_id(w)) {
-		wb_buf_append_cstr(body, ID);
-		wb_buf_append_json_string(body, w->id);
+		wb_buf_append_cstr(frames, ID);
+		wb_buf_append_json_string(frames, w->id);
 	}
-	wb_buf_append_cstr(body, KEY);
-	append_key(body, w->pk_text);
-	wb_buf_append_char(body, '"');
+	wb_buf_append_cstr(frames, KEY);
+	append_key(frames, w->pk_text);
+	wb_buf_append_char(frames, '"');
 	if (w->if_match.data) {
-		wb_buf_append_cstr(body, IF_MATCH);
-		wb_buf_append_json_string(body, w->if_match);
+		wb_buf_append_cstr(frames, IF_MATCH);
+		wb_buf_append_json_string(frames, w->if_match);
 	}
 	if (sends_if_none_match(w)) {
-		wb_buf_append_cstr(body, IF_NONE_MATCH);
-		wb_buf_append_json_string(body, w->if_none_match);
+		wb_buf_append_cstr(frames, IF_NONE_MATCH);
+		wb_buf_append_json_string(frames, w->if_none_match);
 	}
-	if (w->op != WB_OP_DELETE)
-		append_body(body, w);
-	wb_buf_append_char(body, '}');
+	if (w->op == WB_OP_DELETE)
+		cut(body, w);
+	else
+		add_document(body, w);
+	wb_buf_append_char(frames, '}');
 }
 
-void wb_bulk_append(struct wb_buf *body, const struct wb_write *w)
+void wb_bulk_init(struct wb_bulk_body *body, size_t max_bytes)
 {
-	if (body->len > 0 && body->data[body->len - 1] != '[')
-		wb_buf_append_char(body, ',');
-	if (WB_LIKELY(wb_write_is_plain_upsert(w)))
-		append_plain_upsert(body, w);
-	else
-		append_any(body, w);
+	*body = (struct wb_bulk_body){ 0 };
+	wb_buf_init(&body->frames, max_bytes);
+}
+
+void wb_bulk_release(struct wb_bulk_body *body)
+{
+	wb_buf_release(&body->frames);
+	body->count = body->bytes = 0;
+}
+
+void wb_bulk_write(struct wb_bulk_body *body, const struct wb_list *writes)
+{
+	assert(writes->count <= WB_BULK_OPERATIONS_MAX);
+	wb_buf_clear(&body->frames);
+	body->count = body->bytes = 0;
+	wb_buf_append_char(&body->frames, '[');
+	for (struct wb_link *link = writes->head; link; link = link->next) {
+		const struct wb_write *w = wb_write_of(link);
+
+		if (link != writes->head)
+			wb_buf_append_char(&body->frames, ',');
+		if (WB_LIKELY(wb_write_is_plain_upsert(w)))
+			add_plain_upsert(body, w);
+		else
+			add_any(body, w);
+	}
+	wb_buf_append_char(&body->frames, ']');
+	body->bytes += body->frames.len;
+	wb_bulk_rewind(body, writes);
+}
+
+void wb_bulk_rewind(struct wb_bulk_body *body, const struct wb_list *writes)
+{
+	body->frame_at = body->document_at = body->next = 0;
+	body->write = writes->head;
+}
+
+/* As much of from, of which *at bytes were read, as there is room for; returns where the next bytes go. */
+static char *read_piece(char *to, const char *end, struct wb_slice from, size_t *at)
+{
+	size_t left = from.len - *at, room = (size_t)(end - to), n = left < room ? left : room;
+
+	to = put(to, from.data + *at, n);
+	*at += n;
+	return to;
+}
+
+size_t wb_bulk_read(struct wb_bulk_body *body, char *to, size_t room)
+{
+	const char *end = to + room;
+	char *at = to;
+
+	for (;;) {
+		bool last = body->next == body->count;
+		size_t frame_end = last ? body->frames.len : body->cuts[body->next];
+		struct wb_slice document;
+
+		at = read_piece(at, end, wb_slice(body->frames.data, frame_end), &body->frame_at);
+		if (last || at == end)
+			return (size_t)(at - to);
+		document = document_of(wb_write_of(body->write));
+		if (document.len > 0)
+			at = read_piece(at, end, document, &body->document_at);
+		if (body->document_at < document.len)
+			return (size_t)(at - to);
+		body->document_at = 0;
+		body->next++;
+		body->write = body->write->next;
+	}
 }
 
 void wb_bulk_probe(struct wb_buf *body, struct wb_slice id, struct wb_slice pk_text)

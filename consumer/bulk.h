@@ -1,7 +1,8 @@
 /* Bodies and replies of Cosmos DB's requests: the JSON bulk of one partition key range, and the single point write.
  *
- * A bulk is a JSON array of operations; the document is copied in byte for byte, partitionKey is a string that holds
- * the serialised array. The reply is an array in the order of the request (docs/CONTRACT.md names the sources).
+ * A bulk is a JSON array of operations; the document is sent byte for byte, straight from its write, and partitionKey is
+ * a string that holds the serialised array. The reply is an array in the order of the request (docs/CONTRACT.md names the
+ * sources).
  * Pure. Not thread-safe: one owner.
  */
 #ifndef WB_CONSUMER_BULK_H
@@ -16,11 +17,29 @@
 
 /* What a write adds to a body at most. The sum over a body's writes bounds the body, its brackets and commas included. */
 size_t wb_bulk_operation_size(const struct wb_write *w);
-/* begin, append for each write, end: body is then one bulk body. Every operation, with its conditions. A body that did not
- * fit tells so by wb_buf_status. */
-void wb_bulk_begin(struct wb_buf *body);
-void wb_bulk_append(struct wb_buf *body, const struct wb_write *w);
-void wb_bulk_end(struct wb_buf *body);
+
+/* A body: all of it but the documents, which stand in memory once and are taken from there as it is read. So the writes may
+ * not go while it is read; their documents may move. */
+struct wb_bulk_body {
+	struct wb_buf frames;
+	uint32_t cuts[WB_BULK_OPERATIONS_MAX]; /* where in frames each write's document belongs */
+	size_t count; /* of writes */
+	size_t bytes; /* of the whole */
+	size_t frame_at, document_at; /* read so far of frames, and of the document that comes next */
+	size_t next; /* whose document that is */
+	struct wb_link *write; /* the same */
+};
+
+/* max_bytes: of frames. */
+void wb_bulk_init(struct wb_bulk_body *body, size_t max_bytes);
+void wb_bulk_release(struct wb_bulk_body *body);
+/* All of these writes, at most WB_BULK_OPERATIONS_MAX, which are then read in their order: every operation, with its
+ * conditions. When frames do not fit, wb_buf_status of them tells so. */
+void wb_bulk_write(struct wb_bulk_body *body, const struct wb_list *writes);
+/* To be read from its beginning; writes: those it was made for. */
+void wb_bulk_rewind(struct wb_bulk_body *body, const struct wb_list *writes);
+/* The next bytes of it, at most room; 0 at its end. */
+size_t wb_bulk_read(struct wb_bulk_body *body, char *to, size_t room);
 /* A bulk of one Read of an id that no document has: the probe whether a server can do bulk. */
 void wb_bulk_probe(struct wb_buf *body, struct wb_slice id, struct wb_slice pk_text);
 

@@ -66,15 +66,13 @@ static void begin_round(struct wb_concurrency *c)
 	c->took_ms = c->took_squares = 0;
 }
 
-/* Throttling found the limit of a range that is throttled, and one with little to do needs none: there is nothing to find
- * again. */
+/* Throttling found the limit of a range that is throttled: there is nothing to find again. */
 static void begin_period(struct wb_concurrency *c, int64_t now_ms)
 {
 	unsigned half = (c->limit + 1) / 2;
 
-	if (c->found && now_ms - c->throttled_ms >= GENTLE_MS)
-		c->limit = half > c->min ? half : c->min;
-	c->found = false;
+	if (c->limit > c->start && now_ms - c->throttled_ms >= GENTLE_MS)
+		c->limit = half > c->start ? half : c->start;
 	c->period = now_ms / PERIOD_MS;
 	c->quickest_ms = 0;
 	begin_round(c);
@@ -92,39 +90,39 @@ static void grow(struct wb_concurrency *c, int64_t now_ms)
 
 	if (quiet_ms < THROTTLED_LATELY_MS)
 		return;
-	if (quiet_ms < GENTLE_MS) {
-		if (c->limit < c->start)
-			more = c->start - c->limit;
-		else if (now_ms - c->grown_ms < SECOND_MS)
+	if (c->limit < c->start) {
+		more = c->start - c->limit;
+	} else if (quiet_ms < GENTLE_MS) {
+		if (now_ms - c->grown_ms < SECOND_MS)
 			return;
-		else
-			more = 1;
+		more = 1;
 	}
 	c->grown_ms = now_ms;
 	c->limit = c->max - c->limit > more ? c->limit + more : c->max;
 }
 
-/* So few places make no queue: the server itself became slower. */
+/* What there was at the start makes no queue: the server itself became slower. */
 static void shrink(struct wb_concurrency *c, double quick_ms)
 {
 	if (c->limit <= c->start)
 		c->quickest_ms = quick_ms;
 	else
-		c->limit = c->limit - c->start > step(c) ? c->limit - step(c) : c->start;
+		c->limit -= c->limit - c->start > step(c) ? step(c) : c->limit - c->start;
 }
 
-/* The first round of a period is what the others are compared with. */
+/* The first round of a period is what the others are compared with. What throttling took away comes back up to the start
+ * without comparing. */
 static void end_round(struct wb_concurrency *c, int64_t now_ms)
 {
 	double mean_ms = c->took_ms / c->replies;
 	double variance = fmax(0, c->took_squares / c->replies - mean_ms * mean_ms);
 	double off_ms = STANDARD_ERRORS * sqrt(variance / c->replies);
-	bool compares = c->quickest_ms > 0;
+	bool compares = c->quickest_ms > 0, as_quick;
 
-	c->found = c->found || c->pressed;
 	if (!compares || mean_ms + off_ms < c->quickest_ms)
 		c->quickest_ms = mean_ms + off_ms;
-	if (compares && c->pressed && mean_ms - off_ms <= c->quickest_ms * AS_QUICK_RATIO + RESOLUTION_MS)
+	as_quick = mean_ms - off_ms <= c->quickest_ms * AS_QUICK_RATIO + RESOLUTION_MS;
+	if (c->pressed && (c->limit < c->start || (compares && as_quick)))
 		grow(c, now_ms);
 	else if (mean_ms - off_ms > c->quickest_ms * LATE_RATIO + RESOLUTION_MS)
 		shrink(c, mean_ms + off_ms);
@@ -139,7 +137,7 @@ void wb_concurrency_replied(struct wb_concurrency *c, int64_t took_ms, int64_t n
 	c->took_ms += (double)took_ms;
 	c->took_squares += (double)took_ms * (double)took_ms;
 	c->replies++;
-	if (c->replies >= c->limit && c->replies >= ROUND_REPLIES_MIN)
+	if (c->replies >= c->limit && (c->replies >= ROUND_REPLIES_MIN || c->limit < c->start))
 		end_round(c, now_ms);
 }
 

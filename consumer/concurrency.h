@@ -19,7 +19,6 @@ struct wb_concurrency {
 	unsigned limit; /* places: requests in flight at most */
 	unsigned min, start, max;
 	bool pressed; /* in this round a full request waited for a place */
-	bool found; /* in this period, too: the limit says something */
 	unsigned replies; /* of this round */
 	double took_ms, took_squares; /* they took, in sum */
 	double quickest_ms; /* mean of the quickest round of this period, and what it may be off by; 0: there was none yet */

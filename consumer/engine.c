@@ -11,11 +11,13 @@
 #define IDLE_LOOK_MS   1000
 #define FLYING_LOOK_MS 50
 /* A range's bulks in flight at first, before it is known what is best. The official SDKs begin with one. */
-#define BULKS_AT_START 2
+#define BULKS_AT_START 4
 /* Its point writes in flight, however throttled it is. */
 #define POINTS_AT_LEAST 4
 /* Batches at rest whose memory is kept. */
 #define POOL_MAX 64
+/* What is larger than frames usually are is given back. */
+#define FRAMES_KEPT_BYTES (32 * 1024)
 
 static unsigned lesser(int64_t a, int64_t b)
 {
@@ -202,7 +204,7 @@ struct wb_batch *wb_engine_batch(struct wb_engine *e, struct wb_range_state *rs)
 		b = WB_CONTAINER_OF(link, struct wb_batch, link);
 	} else {
 		b = wb_xcalloc(1, sizeof *b);
-		wb_buf_init(&b->body, (size_t)e->settings.body_max_bytes);
+		wb_bulk_init(&b->body, (size_t)e->settings.body_max_bytes);
 		b->engine = e;
 	}
 	b->state = rs;
@@ -215,7 +217,7 @@ struct wb_batch *wb_engine_batch(struct wb_engine *e, struct wb_range_state *rs)
 
 static void batch_free(struct wb_batch *b)
 {
-	wb_buf_release(&b->body);
+	wb_bulk_release(&b->body);
 	free(b);
 }
 
@@ -225,8 +227,8 @@ void wb_engine_batch_done(struct wb_engine *e, struct wb_batch *b)
 		batch_free(b);
 		return;
 	}
-	if (b->body.cap > 2 * WB_BULK_BYTES_MAX)
-		wb_buf_release(&b->body);
+	if (b->body.frames.cap > FRAMES_KEPT_BYTES)
+		wb_bulk_release(&b->body);
 	wb_list_push_front(&e->pool, &b->link);
 }
 

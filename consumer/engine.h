@@ -11,9 +11,9 @@
 #ifndef WB_CONSUMER_ENGINE_H
 #define WB_CONSUMER_ENGINE_H
 
-#include "common/base/buf.h"
 #include "common/base/log.h"
 #include "common/base/metrics.h"
+#include "consumer/bulk.h"
 #include "consumer/metadata.h"
 #include "consumer/outage.h"
 #include "consumer/reply.h"
@@ -30,7 +30,7 @@ struct wb_batch {
 	struct wb_range *range;
 	struct wb_list writes;
 	bool point;          /* one write, sent as itself: by its step an operation or a reading */
-	struct wb_buf body;  /* of a bulk; a point write's body is in the write */
+	struct wb_bulk_body body; /* of a bulk; a point write's body is its document */
 	void *sender;        /* the sender's own, as is sent_us */
 	int64_t sent_us;
 

@@ -8,7 +8,6 @@
 #define WB_CONSUMER_ENGINE_INTERNAL_H
 
 #include "common/base/prng.h"
-#include "consumer/bulk.h"
 #include "consumer/delay_heap.h"
 #include "consumer/engine.h"
 #include "consumer/item_order.h"

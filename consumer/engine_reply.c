@@ -305,7 +305,7 @@ static void send_again(struct wb_engine *e, struct wb_batch *b)
 	for (struct wb_link *link = b->writes.head; link; link = link->next)
 		e->settings.calls->detach_message(e->settings.arg, wb_write_of(link));
 	/* It is written anew when it is sent; in an outage all that waits may come to wait in such batches. */
-	wb_buf_release(&b->body);
+	wb_bulk_release(&b->body);
 	wb_list_push(&b->state->again, &b->link);
 }
 

@@ -110,18 +110,15 @@ static void write_body(struct wb_batch *b)
 {
 	size_t bytes = 0;
 
-	wb_buf_clear(&b->body);
 	if (b->point)
 		return;
 	for (struct wb_link *link = b->writes.head; link; link = link->next)
-		bytes += wb_write_of(link)->bulk_bytes;
-	if (!wb_buf_reserve(&b->body, bytes + 1))
-		wb_mem_gone(); /* a bulk, or one document, is far below the body's limit */
-	wb_bulk_begin(&b->body);
-	for (struct wb_link *link = b->writes.head; link; link = link->next)
-		wb_bulk_append(&b->body, wb_write_of(link));
-	wb_bulk_end(&b->body);
-	assert(wb_buf_status(&b->body) == WB_OK);
+		bytes += wb_write_of(link)->bulk_bytes - wb_write_of(link)->document.len;
+	wb_buf_clear(&b->body.frames);
+	if (!wb_buf_reserve(&b->body.frames, bytes + 1))
+		wb_mem_gone(); /* keys and conditions are short: this is far below the limit */
+	wb_bulk_write(&b->body, &b->writes);
+	assert(wb_buf_status(&b->body.frames) == WB_OK);
 }
 
 static bool has_room(const struct wb_engine *e)
@@ -129,10 +126,11 @@ static bool has_room(const struct wb_engine *e)
 	return e->flying_bytes < (size_t)e->settings.requests_max_bytes;
 }
 
-/* A body stands in memory twice, as libcurl sends it from a buffer of its own. */
+/* What is sent stands in libcurl's buffer, too. */
 static size_t charge_of(const struct wb_batch *b)
 {
-	return REQUEST_BYTES + (b->point ? wb_write_of(b->writes.head)->document.len : 2 * b->body.cap);
+	return REQUEST_BYTES +
+		(b->point ? wb_write_of(b->writes.head)->document.len : b->body.frames.cap + b->body.bytes);
 }
 
 static void send(struct wb_engine *e, struct wb_batch *b)

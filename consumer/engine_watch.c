@@ -91,7 +91,7 @@ void wb_engine_unwatch_range(struct wb_engine *e, struct wb_range_state *rs)
 static double fill_of(const struct wb_batch *b)
 {
 	double operations = (double)b->writes.count / WB_BULK_OPERATIONS_MAX;
-	double bytes = (double)b->body.len / WB_BULK_BYTES_MAX;
+	double bytes = (double)b->body.bytes / WB_BULK_BYTES_MAX;
 	double fill = operations > bytes ? operations : bytes;
 
 	return fill < 1 ? fill : 1; /* a write may be larger than a bulk should be */

@@ -108,6 +108,20 @@ static void send_point(struct wb_transport *t, struct wb_batch *batch, wb_reply_
 	wb_buf_release(&session);
 }
 
+static size_t read_bulk(void *arg, char *to, size_t room)
+{
+	struct wb_batch *batch = arg;
+
+	return wb_bulk_read(&batch->body, to, room);
+}
+
+static void rewind_bulk(void *arg)
+{
+	struct wb_batch *batch = arg;
+
+	wb_bulk_rewind(&batch->body, &batch->writes);
+}
+
 static void send_bulk(struct wb_transport *t, struct wb_batch *batch, wb_reply_fn fn)
 {
 	const struct wb_container *container = batch->range->container;
@@ -122,7 +136,10 @@ static void send_bulk(struct wb_transport *t, struct wb_batch *batch, wb_reply_f
 			.type = "docs",
 			.link = wb_container_link(container),
 			.headers = headers,
-			.body = wb_buf_slice(&batch->body) },
+			.reader = &(struct wb_body_reader){ .bytes = batch->body.bytes,
+				.read = read_bulk,
+				.rewind = rewind_bulk,
+				.arg = batch } },
 		fn, batch);
 }
 

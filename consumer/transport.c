@@ -42,6 +42,7 @@ struct transfer {
 	struct curl_slist *headers;
 	struct wb_buf url;
 	struct wb_buf body;
+	struct wb_body_reader reader; /* of the body that is sent, when that is not one piece */
 	struct wb_reply reply;
 	char error[CURL_ERROR_SIZE];
 	wb_reply_fn fn;
@@ -158,6 +159,23 @@ static size_t take_body(char *data, size_t size, size_t count, void *arg)
 	return wb_buf_status(&x->body) == WB_OK ? size * count : 0;
 }
 
+static size_t give_body(char *to, size_t size, size_t count, void *arg)
+{
+	struct transfer *x = arg;
+
+	return x->reader.read(x->reader.arg, to, size * count);
+}
+
+static int rewind_body(void *arg, curl_off_t offset, int origin)
+{
+	struct transfer *x = arg;
+
+	if (offset != 0 || origin != SEEK_SET)
+		return CURL_SEEKFUNC_FAIL;
+	x->reader.rewind(x->reader.arg);
+	return CURL_SEEKFUNC_OK;
+}
+
 static void copy_text(char *ret, size_t size, struct wb_slice value)
 {
 	size_t len = value.len < size ? value.len : size - 1;
@@ -268,6 +286,10 @@ static void set_up(struct wb_transport *t, struct transfer *x)
 	SET(CURLOPT_USERAGENT, t->user_agent);
 	SET(CURLOPT_WRITEFUNCTION, take_body);
 	SET(CURLOPT_WRITEDATA, x);
+	SET(CURLOPT_READFUNCTION, give_body);
+	SET(CURLOPT_READDATA, x);
+	SET(CURLOPT_SEEKFUNCTION, rewind_body);
+	SET(CURLOPT_SEEKDATA, x);
 	SET(CURLOPT_HEADERFUNCTION, take_header);
 	SET(CURLOPT_HEADERDATA, x);
 	SET(CURLOPT_PREREQFUNCTION, before_request);
@@ -367,8 +389,22 @@ static void set_headers(struct wb_transport *t, struct transfer *x, const struct
 		add_header(x, *h);
 		typed = typed || strncasecmp(*h, type_name, sizeof type_name - 1) == 0;
 	}
-	if (request->body.data && !typed)
+	if ((request->body.data || request->reader) && !typed)
 		add_header(x, "Content-Type: application/json");
+}
+
+static bool set_body(struct transfer *x, const struct wb_request *request)
+{
+	CURL *c = x->easy;
+	size_t bytes = request->reader ? request->reader->bytes : request->body.len;
+
+	if (!request->reader && !request->body.data)
+		return curl_easy_setopt(c, CURLOPT_HTTPGET, 1L) == CURLE_OK;
+	if (request->reader)
+		x->reader = *request->reader;
+	return curl_easy_setopt(c, CURLOPT_POST, 1L) == CURLE_OK &&
+		curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)bytes) == CURLE_OK &&
+		curl_easy_setopt(c, CURLOPT_POSTFIELDS, request->reader ? NULL : request->body.data) == CURLE_OK;
 }
 
 void wb_transport_send(struct wb_transport *t, const struct wb_request *request, wb_reply_fn fn, void *arg)
@@ -388,13 +424,7 @@ void wb_transport_send(struct wb_transport *t, const struct wb_request *request,
 	set_headers(t, x, request);
 	ok = curl_easy_setopt(c, CURLOPT_URL, x->url.data) == CURLE_OK &&
 		curl_easy_setopt(c, CURLOPT_HTTPHEADER, x->headers) == CURLE_OK;
-	if (request->body.data) {
-		ok = ok && curl_easy_setopt(c, CURLOPT_POST, 1L) == CURLE_OK &&
-			curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.len) == CURLE_OK &&
-			curl_easy_setopt(c, CURLOPT_POSTFIELDS, request->body.data) == CURLE_OK;
-	} else {
-		ok = ok && curl_easy_setopt(c, CURLOPT_HTTPGET, 1L) == CURLE_OK;
-	}
+	ok = ok && set_body(x, request);
 	ok = ok && curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, request->verb) == CURLE_OK;
 	if (!ok || curl_multi_add_handle(t->multi, c) != CURLM_OK)
 		die_of_curl("starting a request");

@@ -27,6 +27,14 @@
 
 struct wb_transport; /* opaque */
 
+/* A body that is read while it is sent, from the transport's thread. */
+struct wb_body_reader {
+	size_t bytes; /* of the whole */
+	size_t (*read)(void *arg, char *to, size_t room); /* the next bytes, at most room; fewer only at the end */
+	void (*rewind)(void *arg); /* it is sent again from its beginning, as its connection turned out to be closed */
+	void *arg;
+};
+
 struct wb_request {
 	const char *verb; /* "POST" */
 	const char *path; /* "/dbs/D/colls/C/docs", URL-encoded */
@@ -35,6 +43,8 @@ struct wb_request {
 	/* "name: value" lines, NULL ends the list; NULL: none. A body is application/json unless they say otherwise. */
 	const char *const *headers;
 	struct wb_slice body; /* must stay until the reply */
+	const struct wb_body_reader
+		*reader; /* instead of body; NULL: none. Copied; its arg must stay until the reply */
 	const char *endpoint; /* NULL: where the account is writable now */
 };
 

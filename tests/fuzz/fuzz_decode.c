@@ -7,6 +7,7 @@
  * the value. */
 #include "consumer/decode.h"
 
+#include "common/base/mem.h"
 #include "common/cosmos/document.h"
 #include "consumer/bulk.h"
 
@@ -74,23 +75,27 @@ static void check_conditions(const struct wb_write *w)
 		"a condition that the service ignores");
 }
 
-static void check_bulk(const struct wb_write *w)
+static void check_bulk(struct wb_write *w)
 {
+	struct wb_list writes = { 0 };
 	struct wb_json_value whole;
 	struct wb_json_error where;
-	struct wb_buf body;
+	struct wb_bulk_body body;
+	char *text;
 
-	wb_buf_init(&body, 1 << 20);
-	wb_bulk_begin(&body);
-	wb_bulk_append(&body, w);
-	wb_bulk_end(&body);
-	must(wb_buf_status(&body) == WB_OK && body.len <= wb_bulk_operation_size(w), "larger than announced");
-	must(wb_json_scan_value(wb_buf_slice(&body), &whole, &where) == WB_JSON_OK, "a bulk that is no JSON");
-	wb_buf_release(&body);
+	wb_list_push(&writes, &w->link);
+	wb_bulk_init(&body, 1 << 20);
+	wb_bulk_write(&body, &writes);
+	must(wb_buf_status(&body.frames) == WB_OK && body.bytes <= wb_bulk_operation_size(w), "larger than announced");
+	text = wb_xmalloc(body.bytes + 1);
+	must(wb_bulk_read(&body, text, body.bytes + 1) == body.bytes, "not as large as announced");
+	must(wb_json_scan_value(wb_slice(text, body.bytes), &whole, &where) == WB_JSON_OK, "a bulk that is no JSON");
+	free(text);
+	wb_bulk_release(&body);
 }
 
 static void check_write(
-	const struct wb_write *w, struct wb_slice value, const struct wb_pk_definition *d, const struct wb_epk *epk)
+	struct wb_write *w, struct wb_slice value, const struct wb_pk_definition *d, const struct wb_epk *epk)
 {
 	struct wb_slice document = w->document;
 

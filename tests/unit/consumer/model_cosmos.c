@@ -507,16 +507,20 @@ static void check_operation(struct model_world *world, json_t *op, int record)
 	MODEL_CHECK(world, json_integer_value(body) == record && body, "body: not the document of record %d", record);
 }
 
-static void check_bulk(struct model_world *world, const struct model_request *request, const struct wb_buf *body)
+static void check_bulk(struct model_world *world, const struct model_request *request, struct wb_bulk_body *body)
 {
 	json_error_t e;
-	json_t *all = json_loadb(body->data, body->len, 0, &e);
+	char *text = wb_xmalloc(body->bytes + 1);
+	size_t len = wb_bulk_read(body, text, body->bytes + 1);
+	json_t *all = json_loadb(text, len, 0, &e);
 
+	MODEL_CHECK(world, len == body->bytes, "body: %zu bytes where %zu are announced", len, body->bytes);
 	MODEL_CHECK(world, all && json_array_size(all) == (size_t)request->count, "body: not an array of %d operations",
 		request->count);
 	for (int i = 0; i < request->count; i++)
 		check_operation(world, json_array_get(all, (size_t)i), request->record[i]);
 	json_decref(all);
+	free(text);
 }
 
 static int range_index(const struct model_consumer *c, const struct wb_range *range)

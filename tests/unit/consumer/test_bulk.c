@@ -25,17 +25,50 @@ static struct wb_write deletion(const char *pk_text, const char *id)
 	return (struct wb_write){ .op = WB_OP_DELETE, .pk_text = wb_slice_cstr(pk_text), .id = wb_slice_cstr(id) };
 }
 
+#define WRITES_MAX 200
+
+/* All that is read of a body, so many bytes at a time. */
+static struct wb_buf read_all(struct wb_bulk_body *body, size_t at_once)
+{
+	char piece[64];
+	struct wb_buf all;
+	size_t n;
+
+	assert_true(at_once <= sizeof piece);
+	wb_buf_init(&all, 4 << 20);
+	while ((n = wb_bulk_read(body, piece, at_once)) > 0) {
+		assert_true(n == at_once || all.len + n == body->bytes);
+		wb_buf_append(&all, piece, n);
+	}
+	assert_int_equal(all.len, body->bytes);
+	return all;
+}
+
+/* In pieces of each size there may be. */
 static struct wb_buf body_of(const struct wb_write *writes, size_t count)
 {
-	struct wb_buf body;
+	struct wb_write copies[WRITES_MAX];
+	struct wb_list list = { 0 };
+	struct wb_bulk_body body;
+	struct wb_buf all, again;
 
-	wb_buf_init(&body, 4 << 20);
-	wb_bulk_begin(&body);
+	assert_true(count <= WRITES_MAX);
+	memcpy(copies, writes, count * sizeof *writes);
 	for (size_t i = 0; i < count; i++)
-		wb_bulk_append(&body, &writes[i]);
-	wb_bulk_end(&body);
-	assert_int_equal(wb_buf_status(&body), WB_OK);
-	return body;
+		wb_list_push(&list, &copies[i].link);
+	wb_bulk_init(&body, 4 << 20);
+	wb_bulk_write(&body, &list);
+	assert_int_equal(wb_buf_status(&body.frames), WB_OK);
+	all = read_all(&body, 1);
+	for (size_t at_once = 2; at_once <= 64; at_once++) {
+		wb_bulk_rewind(&body, &list);
+		again = read_all(&body, at_once);
+		assert_int_equal(again.len, all.len);
+		assert_memory_equal(again.data, all.data, all.len);
+		wb_buf_release(&again);
+	}
+	wb_bulk_release(&body);
+	return all;
 }
 
 static void an_upsert_carries_the_document_byte_for_byte(void **state)
@@ -234,25 +267,51 @@ static void the_size_of_plain_writes_is_not_far_off(void **state)
 	}
 }
 
-static void a_body_that_does_not_fit_says_so(void **state)
+static void frames_that_do_not_fit_say_so(void **state)
 {
 	struct wb_write writes[] = { upsert("[1]", "{\"id\":\"0123456789\"}"), deletion("[1]", "0123456789") };
+	struct wb_list list = { 0 };
 
 	(void)state;
+	wb_list_push(&list, &writes[0].link);
+	wb_list_push(&list, &writes[1].link);
 	for (size_t max = 1; max < wb_bulk_operation_size(&writes[0]) + wb_bulk_operation_size(&writes[1]); max++) {
-		struct wb_buf body;
+		struct wb_bulk_body body;
 
-		wb_buf_init(&body, max);
-		wb_bulk_begin(&body);
-		wb_bulk_append(&body, &writes[0]);
-		wb_bulk_append(&body, &writes[1]);
-		wb_bulk_end(&body);
-		if (wb_buf_status(&body) == WB_OK)
-			assert_int_equal(body.data[body.len - 1], ']');
+		wb_bulk_init(&body, max);
+		wb_bulk_write(&body, &list);
+		if (wb_buf_status(&body.frames) == WB_OK)
+			assert_int_equal(body.frames.data[body.frames.len - 1], ']');
 		else
-			assert_int_equal(wb_buf_status(&body), WB_ETOOBIG);
-		wb_buf_release(&body);
+			assert_int_equal(wb_buf_status(&body.frames), WB_ETOOBIG);
+		wb_bulk_release(&body);
 	}
+}
+
+/* It takes a copy of its own when it was in flight for long. */
+static void a_document_may_move_while_it_is_read(void **state)
+{
+	const char *text = "{\"id\":\"0123456789\"}";
+	char *first = strdup(text), *second = strdup(text), whole[256];
+	struct wb_write w = upsert("[1]", first);
+	struct wb_list list = { 0 };
+	struct wb_bulk_body body;
+	size_t len;
+
+	(void)state;
+	wb_list_push(&list, &w.link);
+	wb_bulk_init(&body, 4096);
+	wb_bulk_write(&body, &list);
+	len = wb_bulk_read(&body, whole, 70);
+	assert_in_range(body.document_at, 1, w.document.len - 1);
+	w.document = wb_slice_cstr(second);
+	free(first);
+	len += wb_bulk_read(&body, whole + len, sizeof whole - len);
+	assert_int_equal(len, body.bytes);
+	whole[len] = '\0';
+	assert_non_null(strstr(whole, text));
+	wb_bulk_release(&body);
+	free(second);
 }
 
 static const char full_reply[] =
@@ -455,7 +514,8 @@ int main(void)
 		cmocka_unit_test(the_probe_reads_one_id),
 		cmocka_unit_test(the_sum_of_sizes_bounds_the_body),
 		cmocka_unit_test(the_size_of_plain_writes_is_not_far_off),
-		cmocka_unit_test(a_body_that_does_not_fit_says_so),
+		cmocka_unit_test(frames_that_do_not_fit_say_so),
+		cmocka_unit_test(a_document_may_move_while_it_is_read),
 		cmocka_unit_test(a_full_reply_is_read),
 		cmocka_unit_test(a_reply_cut_short_anywhere_is_refused),
 		cmocka_unit_test(a_reply_of_another_length_is_refused),

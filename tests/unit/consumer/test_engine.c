@@ -265,9 +265,9 @@ static void an_outage_keeps_neither_bodies_nor_words_for_each_write(void **state
 	(void)state;
 	serve(w);
 	batch = w->flying[0];
-	assert_true(batch->body.cap > 0);
+	assert_true(batch->body.frames.cap > 0);
 	wb_engine_replied(w->engine, landing(w), &(struct wb_reply){ .status = 503, .retry_after_ms = -1 });
-	assert_int_equal(batch->body.cap, 0);
+	assert_int_equal(batch->body.frames.cap, 0);
 	assert_null(a->failure);
 	assert_null(b->failure);
 	assert_int_equal(a->first_failure_ms, w->now_ms);

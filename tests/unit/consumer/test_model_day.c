@@ -362,6 +362,7 @@ static void setup(struct day *d)
 	for (unsigned i = 0; i < ENGINES; i++)
 		d->engine[i] = wb_engine_new(&(struct wb_engine_settings){ .worker = i,
 			.range_concurrency = CONCURRENCY,
+			.ranges_shown_max = RANGES,
 			.point_concurrency = CONCURRENCY,
 			.bulk_linger_ms = 5,
 			.operation_retry_max_ms = 900 * SECOND_MS,
@@ -461,13 +462,26 @@ static void check_an_hour(struct day *d, enum way way)
 		100.0 * (double)d->together / (double)d->requests);
 }
 
+/* No range has a full bulk waiting that never had all places taken: others may have left it nothing to send. */
 static bool at_full_speed(const struct day *d)
 {
-	for (int i = 0; i < RANGES; i++) {
-		if (d->most_flying_of[i] < CONCURRENCY)
-			return false;
+	bool all = true;
+
+	for (int i = 0; i < ENGINES; i++) {
+		struct wb_snapshot *s = wb_snapshot_new();
+
+		wb_engine_snapshot(d->engine[i], s);
+		for (size_t r = 0; r < s->range_count; r++) {
+			int range = s->ranges[r].id[0] - 'a';
+
+			all = all &&
+				(d->most_flying_of[range] >= CONCURRENCY ||
+					(s->ranges[r].ready < WB_BULK_OPERATIONS_MAX &&
+						s->ranges[r].failed_requests == 0));
+		}
+		wb_snapshot_free(&s);
 	}
-	return true;
+	return all;
 }
 
 static bool all_are_served(const struct day *d, const uint64_t before[RANGES])

@@ -203,11 +203,9 @@ static void a_bulk_names_its_range(void **state)
 
 	range->container = &orders;
 	memset(range->id, '7', sizeof range->id - 1);
-	wb_buf_init(&batch.body, 4096);
-	wb_bulk_begin(&batch.body);
-	wb_bulk_append(&batch.body, &w);
-	wb_bulk_end(&batch.body);
 	wb_list_push(&batch.writes, &w.link);
+	wb_bulk_init(&batch.body, 4096);
+	wb_bulk_write(&batch.body, &batch.writes);
 	send_batch(f, &batch);
 	assert_begins(f, "POST /dbs/my%20db/colls/orders/docs HTTP/1.1\r\n");
 	assert_line(f, "x-ms-cosmos-is-batch-request: true");
@@ -218,8 +216,10 @@ static void a_bulk_names_its_range(void **state)
 	assert_line(f, "Content-Type: application/json");
 	assert_none(f, "x-ms-documentdb-partitionkey");
 	assert_none(f, "x-ms-documentdb-is-upsert");
-	assert_body(f, batch.body.data);
-	wb_buf_release(&batch.body);
+	assert_body(f,
+		"[{\"operationType\":\"Upsert\",\"partitionKey\":\"[1]\",\"resourceBody\":{\"id\":\"a\"},"
+		"\"minimalReturnPreference\":true}]");
+	wb_bulk_release(&batch.body);
 	free(range);
 }
 
