@@ -278,8 +278,6 @@ static void judge_operations(struct wb_engine *e, struct wb_batch *b, const stru
 		tell_time(e, b);
 	wb_engine_count_throttled(e, rs);
 	wb_throttle_replied(&rs->throttle, hold, wait_ms, e->now_ms, wb_prng_next(&e->random));
-	if (hold != WB_HOLD_NONE)
-		wb_engine_detach_ready(e, rs);
 	wb_engine_batch_done(e, b);
 }
 
@@ -302,8 +300,6 @@ static void send_again(struct wb_engine *e, struct wb_batch *b)
 		wb_engine_batch_done(e, b);
 		return;
 	}
-	for (struct wb_link *link = b->writes.head; link; link = link->next)
-		e->settings.calls->detach_message(e->settings.arg, wb_write_of(link));
 	/* It is written anew when it is sent; in an outage all that waits may come to wait in such batches. */
 	wb_buf_release(&b->body);
 	wb_list_push(&b->state->again, &b->link);
@@ -385,8 +381,6 @@ static void tell_throttle(
 			tell_time(e, b);
 		wb_throttle_replied(&rs->throttle, hold_of(verdict->kind), verdict->retry_after_ms, e->now_ms, random);
 	}
-	if (wb_throttle_is_held_up(&rs->throttle, e->now_ms))
-		wb_engine_detach_ready(e, rs);
 }
 
 static bool concerns_one(const struct wb_batch *b, enum wb_verdict_kind kind)

@@ -26,7 +26,7 @@ struct wb_write *wb_write_new(void)
 
 static void release(struct wb_write *w)
 {
-	assert(!w->message && !w->copy);
+	assert(!w->original);
 	free(w->failure);
 	w->failure = NULL;
 	wb_write_release_storage(w);
@@ -53,6 +53,12 @@ char *wb_write_make_storage(struct wb_write *w, size_t size)
 	wb_write_release_storage(w);
 	w->storage = size <= sizeof w->room ? w->room : wb_xmalloc(size);
 	return w->storage;
+}
+
+void wb_write_let_go_original(struct wb_write *w)
+{
+	wb_original_let_go(&w->original);
+	w->key = w->value = w->document = (struct wb_slice){ NULL, 0 };
 }
 
 static bool keeps(const struct wb_write_pool *pool)
