@@ -38,7 +38,7 @@ static void note(const struct wb_engine *e, struct wb_write *write, const struct
 		message = wb_slice_cstr(reply->error ? reply->error : "no reason given");
 	wb_write_note_failure(
 		write, status->status, status->substatus, wb_slice_cstr(reply->activity_id), message, e->wall_ms);
-	memcpy(write->failure->session_token, reply->session_token, sizeof reply->session_token);
+	wb_write_note_session(write, reply->session_token);
 }
 
 /* While others of its range fare no better it is the service that fails, whose end is to be noticed soon. */
@@ -536,7 +536,7 @@ static void judge_reading(struct wb_engine *e, struct wb_batch *b, const struct 
 	wb_counter_add(e->metrics.items_read, 1);
 	/* The range of its session may be gone. */
 	if (reply->status == 404 && write->retries >= SESSION_RETRIES && write->failure)
-		write->failure->session_token[0] = '\0';
+		wb_write_note_session(write, "");
 	if (is_refused(reply, &verdict) && gives_up_reading(e, b, reply, &verdict))
 		return;
 	if (verdict.kind != WB_VERDICT_DONE && verdict.kind != WB_VERDICT_DEAD) {

@@ -87,8 +87,7 @@ static void forget(struct wb_write *w)
 	const struct wb_slice none = { NULL, 0 };
 
 	wb_write_release_storage(w);
-	free(w->failure);
-	w->failure = NULL;
+	wb_write_forget_failure(w);
 	w->id = w->pk_text = w->epk = w->if_match = w->if_none_match = w->document = none;
 	w->range = NULL;
 	w->item_hash = 0;

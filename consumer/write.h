@@ -62,13 +62,16 @@ struct wb_assignment {
 struct wb_container; /* consumer/metadata.h: which container it is for; NULL until its target is known */
 struct wb_range; /* consumer/metadata.h: where it goes in there; NULL until it is routed */
 
-/* What Cosmos DB said last, kept only for writes that failed by themselves at least once. Owned by the write. */
+#define WB_FAILURE_MESSAGE_MAX 511
+
+/* What Cosmos DB said last, kept only for writes that failed by themselves at least once. Owned by the write. No larger
+ * than what was said: it is not charged to the memory budget, and all that waits may have one. */
 struct wb_write_failure {
 	int status, substatus;
+	char *session_token; /* of the reply: a reading that sends it sees what the refusal saw; NULL: none. Owned */
 	char activity_id[64];
-	char message[512];
-	char session_token[256]; /* of the reply: a reading that sends it sees what the refusal saw; "": none */
 	char item_etag[128]; /* of the stored item at the death: its etag, "absent", or "" when it is not known */
+	char message[]; /* WB_FAILURE_MESSAGE_MAX bytes at most */
 };
 
 /* What every write needs on its way stands first, what only some need last: they are many more than a cache holds. */
@@ -159,6 +162,9 @@ void wb_write_advance(struct wb_write *w, enum wb_write_state to);
 /* Notes a failure: kept for the dead letter and the log. wall_ms: now. Text is cut to fit. */
 void wb_write_note_failure(struct wb_write *w, int status, int substatus, struct wb_slice activity_id,
 	struct wb_slice message, int64_t wall_ms);
+/* Keeps the session token with the failure, in place of the last; "": none. */
+void wb_write_note_session(struct wb_write *w, const char *token);
+void wb_write_forget_failure(struct wb_write *w);
 
 /* For a log line about the write; absent when its record has none, or none that is valid. */
 struct wb_slice wb_write_traceparent(const struct wb_write *w);
