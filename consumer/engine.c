@@ -7,9 +7,8 @@
 
 /* Even with nothing due, it wants to look that often; it costs nothing. */
 #define IDLE_MS 1000
-/* How often it is looked which outages nobody waits for, and what is in flight for long. */
-#define IDLE_LOOK_MS   1000
-#define FLYING_LOOK_MS 50
+/* How often it is looked which outages nobody waits for. */
+#define IDLE_LOOK_MS 1000
 /* A range's bulks in flight at first, before it is known what is best. The official SDKs begin with one. */
 #define BULKS_AT_START 4
 /* Its point writes in flight, however throttled it is. */
@@ -82,8 +81,6 @@ struct wb_write *wb_engine_pop_ready(struct wb_range_state *rs)
 	if (!write)
 		return NULL;
 	rs->ready_bytes -= write->bulk_bytes;
-	if (rs->detached_to == &write->link)
-		rs->detached_to = NULL;
 	return write;
 }
 
@@ -186,7 +183,6 @@ void wb_engine_requeue(struct wb_engine *e, struct wb_write *write, int64_t dela
 		wb_engine_hand_back(e, write);
 		return;
 	}
-	e->settings.calls->detach_message(e->settings.arg, write);
 	if (delay_ms > 0) {
 		write->not_before_ms = e->now_ms + delay_ms;
 		wb_delay_heap_push(&e->delayed, write);
@@ -210,7 +206,6 @@ struct wb_batch *wb_engine_batch(struct wb_engine *e, struct wb_range_state *rs)
 	b->state = rs;
 	b->range = rs->range;
 	b->failures = 0;
-	b->detached = false;
 	b->point = !rs->range->bulk;
 	return b;
 }
@@ -232,16 +227,6 @@ void wb_engine_batch_done(struct wb_engine *e, struct wb_batch *b)
 	wb_list_push_front(&e->pool, &b->link);
 }
 
-void wb_engine_detach_ready(struct wb_engine *e, struct wb_range_state *rs)
-{
-	struct wb_link *link = rs->detached_to ? rs->detached_to->next : rs->ready.head;
-
-	for (; link; link = link->next) {
-		e->settings.calls->detach_message(e->settings.arg, wb_write_of(link));
-		rs->detached_to = link;
-	}
-}
-
 bool wb_engine_is_withdrawn(const struct wb_engine *e, const struct wb_write *write)
 {
 	return atomic_load(&write->assignment->ended) ||
@@ -254,19 +239,14 @@ void wb_engine_at(struct wb_engine *e, int64_t mono_ms, int64_t wall_ms)
 	e->wall_ms = wall_ms;
 }
 
-/* What has to wait behind its item or its range, while others go on, waits in memory of its own. */
 void wb_engine_take(struct wb_engine *e, struct wb_list *batch)
 {
 	struct wb_write *write;
 
 	while ((write = wb_write_of(wb_list_pop(batch)))) {
-		bool head = wb_item_order_enter(e->order, write);
-
 		enter(e, write);
 		write->bulk_bytes = write->step == WB_STEP_SEND ? wb_bulk_operation_size(write) : 0;
-		if (!head || wb_throttle_is_held_up(&wb_engine_range(e, write)->throttle, e->now_ms))
-			e->settings.calls->detach_message(e->settings.arg, write);
-		if (head)
+		if (wb_item_order_enter(e->order, write))
 			wb_engine_ready(e, write, false);
 	}
 }
@@ -313,21 +293,6 @@ static void leave_gone_ranges(struct wb_engine *e)
 		} else {
 			at = &rs->next;
 		}
-	}
-}
-
-/* A bulk's documents are in its body; but a point write's own is read while it is sent. */
-static void detach_slow(struct wb_engine *e)
-{
-	if (e->now_ms - e->flying_looked_ms < FLYING_LOOK_MS)
-		return;
-	e->flying_looked_ms = e->now_ms;
-	for (struct wb_batch *b = e->flying; b; b = b->flying_next) {
-		if (b->point || b->detached || e->now_ms - b->sent_ms < WB_SLOW_MS)
-			continue;
-		b->detached = true;
-		for (struct wb_link *link = b->writes.head; link; link = link->next)
-			e->settings.calls->detach_message(e->settings.arg, wb_write_of(link));
 	}
 }
 
@@ -401,7 +366,6 @@ int64_t wb_engine_serve(struct wb_engine *e)
 	wb_engine_serve_conflicts(e);
 	ranges_ms = serve_ranges(e);
 	next_ms = ranges_ms < next_ms ? ranges_ms : next_ms;
-	detach_slow(e);
 	delayed_ms = wb_delay_heap_next_ms(&e->delayed);
 	return delayed_ms < next_ms ? delayed_ms : next_ms;
 }
@@ -437,7 +401,6 @@ static void withdraw_from_range(struct wb_engine *e, struct wb_range_state *rs, 
 	struct wb_write *write;
 	struct wb_link *link;
 
-	rs->detached_to = NULL;
 	withdraw(e, &rs->ready, pick, &picked);
 	while ((write = wb_write_of(wb_list_pop(&picked)))) {
 		rs->ready_bytes -= write->bulk_bytes;

@@ -41,7 +41,6 @@ struct wb_batch {
 	size_t charged_bytes; /* of requests_max_bytes, while it is in flight */
 	int64_t sent_ms;     /* monotonic, as the engine was told the time */
 	bool full; /* there was enough for a whole one: the time that it takes tells how busy the range is */
-	bool detached; /* its writes were told to detach, as it was in flight for long */
 	double reserved_units; /* of the request unit budget, while it is in flight */
 	unsigned failures; /* of the whole request, in a row */
 	int64_t failing_since_ms; /* of failures */
@@ -54,8 +53,6 @@ struct wb_engine_calls {
 	void (*judged)(void *arg, struct wb_list *batch);
 	/* Takes writes back that were not sent, or whose fate is unknown (WAITING); batch is empty after. */
 	void (*handed_back)(void *arg, struct wb_list *batch);
-	/* Makes what the write needs of its Kafka message its own, as it is about to wait for long; once is enough. */
-	void (*detach_message)(void *arg, struct wb_write *w);
 	/* The range of a write now (wb_container_route). */
 	struct wb_range *(*route)(void *arg, const struct wb_container *container, const struct wb_epk *epk);
 	/* Whether writes to the container are to be handed back instead of sent: it is stale, or missing and given up. */

@@ -36,16 +36,10 @@ static struct wb_spender *spender_of(struct wb_engine *e, struct wb_range_state 
 	return s;
 }
 
-/* What waits for longer than a moment may outlive the neighbours whose fetch it shares. */
-static bool wait(struct wb_engine *e, struct wb_range_state *rs, int64_t *ret_again_ms)
+static bool wait(const struct wb_range_state *rs, int64_t *ret_again_ms)
 {
-	if (!rs->ready.head && !rs->again.head)
-		return false;
-	if (!rs->spending_since_ms)
-		rs->spending_since_ms = e->now_ms;
-	if (e->now_ms - rs->spending_since_ms >= WB_SLOW_MS)
-		wb_engine_detach_ready(e, rs);
-	*ret_again_ms = rs->spender->again_ms;
+	if (rs->ready.head || rs->again.head)
+		*ret_again_ms = rs->spender->again_ms;
 	return false;
 }
 
@@ -53,9 +47,7 @@ bool wb_engine_may_spend(struct wb_engine *e, struct wb_range_state *rs, int64_t
 {
 	if (!e->settings.budget)
 		return true;
-	if (!rs->ready.head)
-		rs->spending_since_ms = 0; /* all that waited is on its way */
-	return spender_of(e, rs)->again_ms <= e->now_ms || wait(e, rs, ret_again_ms);
+	return spender_of(e, rs)->again_ms <= e->now_ms || wait(rs, ret_again_ms);
 }
 
 static unsigned kind_of(const struct wb_write *write)
@@ -84,7 +76,7 @@ static struct wb_ru_request request_of(
 }
 
 /* Back to the front of what is ready, in order. */
-static void put_back(struct wb_engine *e, struct wb_range_state *rs, struct wb_list *writes)
+static void put_back(struct wb_range_state *rs, struct wb_list *writes)
 {
 	struct wb_list reversed = { 0 };
 	struct wb_link *link;
@@ -94,21 +86,19 @@ static void put_back(struct wb_engine *e, struct wb_range_state *rs, struct wb_l
 	while ((link = wb_list_pop(&reversed))) {
 		struct wb_write *write = wb_write_of(link);
 
-		if (rs->detached_to)
-			e->settings.calls->detach_message(e->settings.arg, write);
 		wb_list_push_front(&rs->ready, link);
 		rs->ready_bytes += write->bulk_bytes;
 	}
 }
 
-static void put_back_from(struct wb_engine *e, struct wb_batch *b, size_t from)
+static void put_back_from(struct wb_batch *b, size_t from)
 {
 	struct wb_list all = b->writes;
 
 	b->writes = (struct wb_list){ 0 };
 	while (b->writes.count < from)
 		wb_list_push(&b->writes, wb_list_pop(&all));
-	put_back(e, b->state, &all);
+	put_back(b->state, &all);
 }
 
 /* What failed as a whole stays together. */
@@ -118,7 +108,7 @@ static void put_back_all(struct wb_engine *e, struct wb_batch *b)
 		wb_list_push_front(&b->state->again, &b->link);
 		return;
 	}
-	put_back_from(e, b, 0);
+	put_back_from(b, 0);
 	wb_engine_batch_done(e, b);
 }
 
@@ -137,10 +127,10 @@ bool wb_engine_reserve(struct wb_engine *e, struct wb_batch *b, int64_t *ret_aga
 	if (admitted == 0) {
 		put_back_all(e, b);
 		e->turns_due = true;
-		return wait(e, rs, ret_again_ms);
+		return wait(rs, ret_again_ms);
 	}
 	if (admitted < b->writes.count)
-		put_back_from(e, b, admitted);
+		put_back_from(b, admitted);
 	return true;
 }
 

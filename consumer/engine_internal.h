@@ -14,9 +14,6 @@
 #include "consumer/throttle.h"
 #include "consumer/verdict.h"
 
-/* What has been in flight for so long, or waits behind such, has its memory to itself. */
-#define WB_SLOW_MS 100
-
 /* A range as this engine sends to it. */
 struct wb_range_state {
 	struct wb_range_state *next;
@@ -24,7 +21,6 @@ struct wb_range_state {
 	struct wb_throttle throttle;
 	struct wb_list ready;    /* writes that may go, each the head of its item */
 	size_t ready_bytes;      /* what they would add to a bulk */
-	const struct wb_link *detached_to; /* in ready: up to this one messages are detached; NULL: nobody knows */
 	int64_t ready_since_ms;  /* when ready began to wait; for the linger */
 	struct wb_list again;    /* batches whose request failed as a whole */
 	bool again_had_its_turn; /* in an outage what failed and what is new try in turn */
@@ -33,7 +29,6 @@ struct wb_range_state {
 	int64_t refused_since_ms; /* since then every reply refused all that it carried; 0: the last one did not */
 	bool outage;             /* counted in settings.outage */
 	struct wb_spender *spender; /* engine_budget: its container; NULL: not looked up yet */
-	int64_t spending_since_ms;  /* since then writes of it have waited for the budget; 0: they do not */
 	bool served; /* something was sent to it since turns were taken */
 	int64_t outage_since_ms; /* of outage */
 
@@ -80,7 +75,6 @@ struct wb_engine {
 	struct wb_range_state *ranges;
 	struct wb_batch *flying;
 	size_t flying_bytes; /* charged for them */
-	int64_t flying_looked_ms; /* when it was last looked what is in flight for long */
 	int64_t idle_looked_ms; /* when it was last looked which outages nobody waits for */
 	struct wb_list pool; /* batches at rest */
 	struct wb_list judged;
@@ -102,9 +96,6 @@ struct wb_range_state *wb_engine_range(struct wb_engine *e, struct wb_write *wri
 /* A WAITING head of its item becomes ready to be sent; front: before the others. */
 void wb_engine_ready(struct wb_engine *e, struct wb_write *write, bool front);
 struct wb_write *wb_engine_pop_ready(struct wb_range_state *rs);
-/* The writes that are ready may outlive the neighbours whose fetch they share: their memory becomes their own. Passes by
- * each write once, however often it is called. */
-void wb_engine_detach_ready(struct wb_engine *e, struct wb_range_state *rs);
 /* Whether the write may not be sent any more. */
 bool wb_engine_is_withdrawn(const struct wb_engine *e, const struct wb_write *write);
 /* The head has its outcome: hands it on, with those that it replaced, and makes the next of its item ready. */

@@ -23,7 +23,6 @@ void wb_engine_condemn(struct wb_engine *e, struct wb_write *write, const struct
 		wb_engine_hand_back(e, write);
 		return;
 	}
-	e->settings.calls->detach_message(e->settings.arg, write);
 	/* What it replaced was to be covered by it and is not, so that takes effect first, then the item is read. */
 	wb_engine_ready(e, write->older ? wb_item_order_restore(e->order, write) : write, true);
 }

@@ -38,7 +38,7 @@ static void note(const struct wb_engine *e, struct wb_write *write, const struct
 		message = wb_slice_cstr(reply->error ? reply->error : "no reason given");
 	wb_write_note_failure(
 		write, status->status, status->substatus, wb_slice_cstr(reply->activity_id), message, e->wall_ms);
-	memcpy(write->failure->session_token, reply->session_token, sizeof reply->session_token);
+	wb_write_note_session(write, reply->session_token);
 }
 
 /* While others of its range fare no better it is the service that fails, whose end is to be noticed soon. */
@@ -278,8 +278,6 @@ static void judge_operations(struct wb_engine *e, struct wb_batch *b, const stru
 		tell_time(e, b);
 	wb_engine_count_throttled(e, rs);
 	wb_throttle_replied(&rs->throttle, hold, wait_ms, e->now_ms, wb_prng_next(&e->random));
-	if (hold != WB_HOLD_NONE)
-		wb_engine_detach_ready(e, rs);
 	wb_engine_batch_done(e, b);
 }
 
@@ -302,8 +300,6 @@ static void send_again(struct wb_engine *e, struct wb_batch *b)
 		wb_engine_batch_done(e, b);
 		return;
 	}
-	for (struct wb_link *link = b->writes.head; link; link = link->next)
-		e->settings.calls->detach_message(e->settings.arg, wb_write_of(link));
 	/* It is written anew when it is sent; in an outage all that waits may come to wait in such batches. */
 	wb_bulk_release(&b->body);
 	wb_list_push(&b->state->again, &b->link);
@@ -385,8 +381,6 @@ static void tell_throttle(
 			tell_time(e, b);
 		wb_throttle_replied(&rs->throttle, hold_of(verdict->kind), verdict->retry_after_ms, e->now_ms, random);
 	}
-	if (wb_throttle_is_held_up(&rs->throttle, e->now_ms))
-		wb_engine_detach_ready(e, rs);
 }
 
 static bool concerns_one(const struct wb_batch *b, enum wb_verdict_kind kind)
@@ -542,7 +536,7 @@ static void judge_reading(struct wb_engine *e, struct wb_batch *b, const struct 
 	wb_counter_add(e->metrics.items_read, 1);
 	/* The range of its session may be gone. */
 	if (reply->status == 404 && write->retries >= SESSION_RETRIES && write->failure)
-		write->failure->session_token[0] = '\0';
+		wb_write_note_session(write, "");
 	if (is_refused(reply, &verdict) && gives_up_reading(e, b, reply, &verdict))
 		return;
 	if (verdict.kind != WB_VERDICT_DONE && verdict.kind != WB_VERDICT_DEAD) {

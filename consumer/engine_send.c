@@ -20,7 +20,6 @@ static struct wb_write *next_ready(struct wb_engine *e, struct wb_range_state *r
 	struct wb_write *write = wb_write_of(rs->ready.head), *newer;
 
 	while (write && (newer = wb_item_order_replace(e->order, write))) {
-		e->settings.calls->detach_message(e->settings.arg, write);
 		(void)wb_engine_pop_ready(rs); /* write */
 		newer->range = rs->range;
 		wb_list_push_front(&rs->ready, &newer->link);
@@ -178,9 +177,6 @@ int64_t wb_engine_serve_range(struct wb_engine *e, struct wb_range_state *rs)
 		e->turns_due = true;
 	if (wb_throttle_is_full(&rs->throttle) && is_full(rs))
 		wb_concurrency_press(&rs->throttle.concurrency);
-	/* All places are taken for long: what waits for one may outlive the neighbours whose fetch it shares. */
-	if (waits && rs->ready.head && e->now_ms - rs->throttle.sent_ms >= WB_SLOW_MS)
-		wb_engine_detach_ready(e, rs);
 	return !waits && (rs->again.head || rs->ready.head) ? wb_throttle_next_ms(&rs->throttle, e->now_ms) : INT64_MAX;
 }
 
@@ -203,7 +199,6 @@ void wb_engine_leave_range(struct wb_engine *e, struct wb_range_state *rs)
 
 	rs->ready = rs->again = (struct wb_list){ 0 };
 	rs->ready_bytes = 0;
-	rs->detached_to = NULL;
 	while ((link = wb_list_pop(&batches))) {
 		struct wb_batch *b = WB_CONTAINER_OF(link, struct wb_batch, link);
 

@@ -211,10 +211,6 @@ static enum wb_err make_parts(struct wb_poller *p, struct wb_error *e)
 	struct wb_recorder_settings recorder = { .kafka = &o->kafka,
 		.client_id = p->client_id,
 		.interval_ms = o->results_interval_ms,
-		.detach_message = wb_poller_detach_message,
-		.release_message = wb_poller_release_message,
-		.message_headers = wb_poller_message_headers,
-		.message_arg = p,
 		.finished = &p->finished,
 		.board = p->settings.board,
 		.metrics = p->settings.metrics,
@@ -223,7 +219,6 @@ static enum wb_err make_parts(struct wb_poller *p, struct wb_error *e)
 	struct wb_worker_settings worker = { .options = o,
 		.judged = judged,
 		.handed_back = handed_back,
-		.detach_message = wb_poller_detach_message,
 		.arg = p,
 		.client = p->client_id,
 		.away_max_ms = wb_poller_away_max_ms(p),
@@ -276,7 +271,7 @@ static void set_up(struct wb_poller *p, const struct wb_poller_settings *setting
 	p->to_worker = wb_xcalloc((size_t)o->workers, sizeof *p->to_worker);
 	wb_handover_init(&p->finished, wake, p);
 	wb_handover_init(&p->returned, wake, p);
-	atomic_init(&p->let_go_bytes, 0);
+	wb_originals_init(&p->originals);
 	atomic_init(&p->fatal, false);
 	atomic_init(&p->containers_changed, false);
 	wb_gate_init(&p->gate, wake, p);
@@ -523,6 +518,7 @@ bool wb_poller_free(struct wb_poller **poller)
 	wb_handover_release(&p->returned);
 	wb_buf_release(&p->scratch);
 	wb_write_pool_release(&p->writes);
+	wb_originals_release(&p->originals);
 	free(p->headers);
 	free(p->workers);
 	free(p->to_worker);

@@ -23,7 +23,7 @@
 
 #include <stdatomic.h>
 
-/* Charged for a write and its record beside the record's own bytes: the structs of both, and their allocations. */
+/* Charged for a write beside its original: its struct, and what is allocated for it. */
 #define WB_WRITE_OVERHEAD_BYTES 1024
 
 /* A topic that we read: topic.writes, or one of topic.map. */
@@ -114,8 +114,8 @@ struct wb_poller {
 	struct wb_list *to_worker; /* one for each */
 	struct wb_list dead; /* judged here, for the recorder */
 	struct wb_handover finished, returned;
-	int64_t taken_bytes; /* charged to the budget: of all that was taken, */
-	atomic_llong let_go_bytes; /* less what was let go of since; any thread adds */
+	struct wb_originals originals;
+	size_t writes_out; /* that have not come back */
 	int64_t read_limit_bytes;
 
 	struct wb_write_pool writes;
@@ -177,9 +177,9 @@ static inline struct wb_partition *wb_poller_partition_of(const struct wb_write 
 }
 
 /* Memory of the records on their way. */
-static inline int64_t wb_poller_held_bytes(struct wb_poller *p)
+static inline int64_t wb_poller_held_bytes(const struct wb_poller *p)
 {
-	return p->taken_bytes - atomic_load(&p->let_go_bytes);
+	return (int64_t)(p->originals.held_bytes + p->writes_out * WB_WRITE_OVERHEAD_BYTES);
 }
 
 /* After a longer absence membership is to be proven: see gate.h. */
@@ -292,10 +292,8 @@ void wb_poller_take_message(struct wb_poller *p, rd_kafka_message_t *message);
 void wb_poller_submit(struct wb_poller *p);
 /* It can never be a write, or not be sent: dead. why may be empty. */
 void wb_poller_bury(struct wb_poller *p, struct wb_write *w, enum wb_reason reason, const struct wb_error *why);
-/* Finds its container and hands it on: to a worker, to the recorder, or it parks. count: of its headers, in p->headers. */
-void wb_poller_decode(struct wb_poller *p, struct wb_write *w, size_t count);
-/* Fills p->headers; returns how many there are. */
-size_t wb_poller_read_headers(struct wb_poller *p, const struct wb_write *w);
+/* Finds its container and hands it on: to a worker, to the recorder, or it parks. */
+void wb_poller_decode(struct wb_poller *p, struct wb_write *w);
 
 /* poller_park.c */
 struct wb_target *wb_poller_target(struct wb_poller *p, struct wb_slice database, struct wb_slice name);
@@ -303,7 +301,7 @@ void wb_poller_free_targets(struct wb_poller *p);
 /* What becomes of a write of that target that was read now: it waits for its container, or for earlier writes. */
 enum wb_way { WB_WAY_SEND, WB_WAY_PARK, WB_WAY_BURY };
 enum wb_way wb_poller_way(const struct wb_poller *p, const struct wb_target *t);
-void wb_poller_park(struct wb_poller *p, struct wb_target *t, struct wb_write *w);
+void wb_poller_park(struct wb_target *t, struct wb_write *w);
 /* It goes to a worker; or it has come back from one. */
 void wb_poller_enter_target(struct wb_target *t, struct wb_write *w);
 struct wb_target *wb_poller_leave_target(struct wb_poller *p, struct wb_write *w);
@@ -319,10 +317,6 @@ void wb_poller_sweep_parked(struct wb_poller *p, bool all);
 /* poller_finish.c */
 /* Takes writes that came back; true when there were some. */
 bool wb_poller_take_back(struct wb_poller *p);
-/* For workers and recorder, as their settings say: any thread. */
-void wb_poller_detach_message(void *arg, struct wb_write *w);
-void wb_poller_release_message(void *arg, struct wb_write *w);
-size_t wb_poller_message_headers(void *arg, const struct wb_write *w, struct wb_header *headers, size_t max);
 /* Frees a write that is in no list. */
 void wb_poller_drop(struct wb_poller *p, struct wb_write *w);
 

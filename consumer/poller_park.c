@@ -56,9 +56,8 @@ enum wb_way wb_poller_way(const struct wb_poller *p, const struct wb_target *t)
 	return state == WB_CONTAINER_KNOWN ? WB_WAY_SEND : is_dead(p, state) ? WB_WAY_BURY : WB_WAY_PARK;
 }
 
-void wb_poller_park(struct wb_poller *p, struct wb_target *t, struct wb_write *w)
+void wb_poller_park(struct wb_target *t, struct wb_write *w)
 {
-	wb_poller_detach_message(p, w);
 	wb_list_push(&t->parked, &w->link);
 }
 
@@ -88,8 +87,7 @@ static void forget(struct wb_write *w)
 	const struct wb_slice none = { NULL, 0 };
 
 	wb_write_release_storage(w);
-	free(w->failure);
-	w->failure = NULL;
+	wb_write_forget_failure(w);
 	w->id = w->pk_text = w->epk = w->if_match = w->if_none_match = w->document = none;
 	w->range = NULL;
 	w->item_hash = 0;
@@ -121,7 +119,6 @@ void wb_poller_take_handed_back(struct wb_poller *p, struct wb_write *w)
 		wb_poller_bury_missing(p, w);
 	} else {
 		forget(w);
-		wb_poller_detach_message(p, w);
 		wb_list_push(&t->returned, &w->link);
 	}
 }
@@ -172,7 +169,7 @@ static bool unpark_target(struct wb_poller *p, struct wb_target *t)
 	parked = t->parked;
 	t->parked = (struct wb_list){ 0 };
 	while ((w = wb_write_of(wb_list_pop(&parked))))
-		wb_poller_decode(p, w, wb_poller_read_headers(p, w));
+		wb_poller_decode(p, w);
 	return true;
 }
 

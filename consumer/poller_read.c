@@ -19,18 +19,6 @@ void wb_poller_bury(struct wb_poller *p, struct wb_write *w, enum wb_reason reas
 	wb_list_push(&p->dead, &w->link);
 }
 
-size_t wb_poller_read_headers(struct wb_poller *p, const struct wb_write *w)
-{
-	size_t count = wb_poller_message_headers(p, w, p->headers, p->headers_max);
-
-	if (count > p->headers_max) {
-		p->headers_max = count;
-		p->headers = wb_xrealloc(p->headers, count * sizeof *p->headers);
-		count = wb_poller_message_headers(p, w, p->headers, p->headers_max);
-	}
-	return count;
-}
-
 /* Of a known container: to the worker that owns its item, or dead. What is too large is never sent, but its item is known,
  * so that its worker reads how the item stands in its turn. */
 static void route(struct wb_poller *p, struct wb_write *w, struct wb_target *t, const struct wb_record_meta *meta)
@@ -55,13 +43,14 @@ static void route(struct wb_poller *p, struct wb_write *w, struct wb_target *t, 
 	wb_list_push(&p->to_worker[wb_container_worker(t->container, &epk)], &w->link);
 }
 
-void wb_poller_decode(struct wb_poller *p, struct wb_write *w, size_t count)
+void wb_poller_decode(struct wb_poller *p, struct wb_write *w)
 {
 	const struct wb_decode_settings *settings = &wb_poller_partition_of(w)->topic->decode;
 	struct wb_decode_target target;
 	struct wb_record_meta meta;
 	struct wb_error why = { "" };
-	enum wb_reason reason = wb_decode_target(settings, p->headers, count, w, &meta, &target, &why);
+	enum wb_reason reason = wb_decode_target(
+		settings, w->original->headers, w->original->header_count, w, &meta, &target, &why);
 	struct wb_target *t;
 
 	if (reason != WB_REASON_NONE) {
@@ -74,7 +63,7 @@ void wb_poller_decode(struct wb_poller *p, struct wb_write *w, size_t count)
 		route(p, w, t, &meta);
 		break;
 	case WB_WAY_PARK:
-		wb_poller_park(p, t, w);
+		wb_poller_park(t, w);
 		break;
 	case WB_WAY_BURY:
 		wb_poller_bury_missing(p, w);
@@ -87,14 +76,17 @@ static struct wb_slice bytes(const void *data, size_t len)
 	return wb_slice(data, data ? len : 0);
 }
 
-/* Memory of the first count of p->headers in the record. */
-static size_t headers_bytes(const struct wb_poller *p, size_t count)
+/* Fills p->headers; returns how many there are. */
+static size_t read_headers(struct wb_poller *p, const rd_kafka_message_t *message)
 {
-	size_t bytes = 0;
+	size_t count = wb_kafka_message_headers(message, p->headers, p->headers_max);
 
-	for (size_t i = 0; i < count; i++)
-		bytes += p->headers[i].name.len + p->headers[i].value.len;
-	return bytes;
+	if (count > p->headers_max) {
+		p->headers_max = count;
+		p->headers = wb_xrealloc(p->headers, count * sizeof *p->headers);
+		count = wb_kafka_message_headers(message, p->headers, p->headers_max);
+	}
+	return count;
 }
 
 static void enter_partition(struct wb_partition *part, struct wb_write *w)
@@ -109,15 +101,16 @@ static void enter_partition(struct wb_partition *part, struct wb_write *w)
 	part->out++;
 }
 
+/* Takes the message over. */
 static void take_record(struct wb_poller *p, struct wb_partition *part, rd_kafka_message_t *message)
 {
 	rd_kafka_timestamp_type_t type;
 	struct wb_write *w = wb_write_pool_take(&p->writes);
-	size_t headers;
+	size_t headers = read_headers(p, message);
 
-	w->message = message;
-	headers = wb_poller_read_headers(p, w);
-	w->header_count = headers;
+	w->key = bytes(message->key, message->key_len);
+	w->value = bytes(message->payload, message->len);
+	w->original = wb_original_new(&p->originals, &w->key, &w->value, p->headers, headers);
 	wb_offsets_delivered(part->offsets, message->offset);
 	enter_partition(part, w);
 	w->offset = message->offset;
@@ -125,16 +118,11 @@ static void take_record(struct wb_poller *p, struct wb_partition *part, rd_kafka
 	w->timestamp_ms = rd_kafka_message_timestamp(message, &type);
 	if (type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE)
 		w->timestamp_ms = -1;
-	w->key = bytes(message->key, message->key_len);
-	w->value = bytes(message->payload, message->len);
-	w->held_bytes = message->key_len + message->len + headers_bytes(p, headers);
-	p->taken_bytes += (int64_t)(w->held_bytes + WB_WRITE_OVERHEAD_BYTES);
+	p->writes_out++;
 	p->uncounted_records++;
 	p->uncounted_bytes += (int64_t)(message->key_len + message->len);
-	wb_poller_decode(p, w, headers);
-	/* Only a letter or a copy needs them again: what this thread allocated, this thread frees, while the cache holds it. */
-	if (headers > 0 && w->message)
-		wb_kafka_message_forget_headers(w->message);
+	rd_kafka_message_destroy(message);
+	wb_poller_decode(p, w);
 	if (wb_offsets_gap(part->offsets) >= (size_t)p->settings.options->max_offset_gap)
 		wb_poller_pause(p, part);
 }

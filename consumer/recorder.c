@@ -25,7 +25,6 @@ static void take_judged(struct wb_recorder *r, struct wb_write *w, int64_t now_m
 		wb_recorder_gather(r, w, now_ms);
 		return;
 	}
-	r->settings.detach_message(r->settings.message_arg, w);
 	wb_list_push(&r->unplaced, &w->link);
 }
 

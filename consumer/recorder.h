@@ -2,8 +2,8 @@
  *
  * Its thread takes judged writes, publishes a letter for each dead one, gathers outcomes for some 100 ms per results
  * partition, publishes them, and hands the writes over as FINISHED once acknowledged. A letter or record that Kafka did
- * not take is sent again until it does: nothing is finished without it. Messages are released when the outcome is
- * in a batch. Thread-safe: judged from any thread; new and free from one.
+ * not take is sent again until it does: nothing is finished without it. Originals are let go when the outcome
+ * is in a batch. Thread-safe: judged from any thread; new and free from one.
  */
 #ifndef WB_CONSUMER_RECORDER_H
 #define WB_CONSUMER_RECORDER_H
@@ -22,14 +22,6 @@ struct wb_recorder_settings {
 	const struct wb_kafka_options *kafka;
 	const char *client_id;                 /* shown as consumer in letters and results */
 	int64_t interval_ms;                   /* results are gathered that long */
-	/* Makes key, value, document and headers the write's own and releases w->message, when that is not done yet: before
-	 * it waits for long. Any thread. */
-	void (*detach_message)(void *arg, struct wb_write *w);
-	/* Releases w->message or w->copy (and its budget) and sets it to NULL. Any thread. */
-	void (*release_message)(void *arg, struct wb_write *w);
-	/* Fills headers of the original record, at most max. Returns how many there are. */
-	size_t (*message_headers)(void *arg, const struct wb_write *w, struct wb_header *headers, size_t max);
-	void *message_arg;
 	struct wb_handover *finished; /* where finished writes go: the poller's */
 	struct wb_board *board; /* where it is asked what it holds; may be NULL */
 	struct wb_metrics *metrics;

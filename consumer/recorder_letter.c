@@ -44,14 +44,14 @@ static struct wb_dead_letter facts_of(const struct wb_recorder *r, const struct 
 static size_t letter_headers(struct wb_recorder *r, const struct wb_write *w)
 {
 	struct wb_dead_letter facts = facts_of(r, w);
-	void *arg = r->settings.message_arg;
-	size_t count = r->settings.message_headers(arg, w, r->headers, r->headers_max);
+	size_t count = w->original->header_count;
 
 	if (count + WB_DEAD_LETTER_HEADERS_MAX > r->headers_max) {
 		r->headers_max = count + WB_DEAD_LETTER_HEADERS_MAX;
 		r->headers = wb_xrealloc(r->headers, r->headers_max * sizeof *r->headers);
-		count = r->settings.message_headers(arg, w, r->headers, r->headers_max);
 	}
+	if (count)
+		memcpy(r->headers, w->original->headers, count * sizeof *r->headers);
 	wb_buf_clear(&r->scratch);
 	return count + wb_dead_letter_headers(&facts, &r->scratch, r->headers + count);
 }
@@ -82,8 +82,6 @@ static void wait_for_lane(struct wb_recorder *r, struct wb_write *w)
 
 void wb_recorder_take_dead(struct wb_recorder *r, struct wb_write *w)
 {
-	/* It waits for its acknowledgement, or for its next try, as long as Kafka takes. */
-	r->settings.detach_message(r->settings.message_arg, w);
 	wait_for_lane(r, w);
 }
 

@@ -89,7 +89,7 @@ static void send_point(struct wb_transport *t, struct wb_batch *batch, wb_reply_
 		headers[n++] = line(&match, "If-Match: ", w->if_match);
 	if (w->if_none_match.data && !reads && !wb_write_is_create(w))
 		headers[n++] = line(&none, "If-None-Match: ", w->if_none_match);
-	if (reads && w->failure && w->failure->session_token[0])
+	if (reads && w->failure && w->failure->session_token)
 		headers[n++] = line(&session, "x-ms-session-token: ", wb_slice_cstr(w->failure->session_token));
 	headers[n] = NULL;
 	wb_transport_send(t,

@@ -72,13 +72,6 @@ static void handed_back(void *arg, struct wb_list *batch)
 	w->settings.handed_back(w->settings.arg, batch);
 }
 
-static void detach_message(void *arg, struct wb_write *write)
-{
-	struct wb_worker *w = arg;
-
-	w->settings.detach_message(w->settings.arg, write);
-}
-
 static struct wb_range *route(void *arg, const struct wb_container *container, const struct wb_epk *epk)
 {
 	(void)arg;
@@ -112,7 +105,6 @@ static const struct wb_engine_calls calls = {
 	.send = send,
 	.judged = judged,
 	.handed_back = handed_back,
-	.detach_message = detach_message,
 	.route = route,
 	.is_given_up = is_given_up,
 	.refresh = refresh,

@@ -27,8 +27,6 @@ struct wb_worker_settings {
 	void (*judged)(void *arg, struct wb_list *batch);
 	/* Takes writes back that may not be sent any more: of ended assignments and stale containers (state WAITING). */
 	void (*handed_back)(void *arg, struct wb_list *batch);
-	/* Makes what the write needs of its Kafka message its own, as it is about to wait for long; once is enough. */
-	void (*detach_message)(void *arg, struct wb_write *w);
 	void *arg;
 	const char *client; /* for the User-Agent */
 	int64_t away_max_ms; /* after a longer absence the gate is shut: half of the session timeout */

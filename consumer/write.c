@@ -26,9 +26,8 @@ struct wb_write *wb_write_new(void)
 
 static void release(struct wb_write *w)
 {
-	assert(!w->message && !w->copy);
-	free(w->failure);
-	w->failure = NULL;
+	assert(!w->original);
+	wb_write_forget_failure(w);
 	wb_write_release_storage(w);
 }
 
@@ -53,6 +52,12 @@ char *wb_write_make_storage(struct wb_write *w, size_t size)
 	wb_write_release_storage(w);
 	w->storage = size <= sizeof w->room ? w->room : wb_xmalloc(size);
 	return w->storage;
+}
+
+void wb_write_let_go_original(struct wb_write *w)
+{
+	wb_original_let_go(&w->original);
+	w->key = w->value = w->document = (struct wb_slice){ NULL, 0 };
 }
 
 static bool keeps(const struct wb_write_pool *pool)
@@ -168,12 +173,30 @@ static void copy_cut(char *to, size_t size, struct wb_slice from)
 void wb_write_note_failure(struct wb_write *w, int status, int substatus, struct wb_slice activity_id,
 	struct wb_slice message, int64_t wall_ms)
 {
+	size_t message_size = cut(message, WB_FAILURE_MESSAGE_MAX) + 1;
+	struct wb_write_failure *f = wb_xrealloc(w->failure, sizeof *f + message_size);
+
 	if (!w->failure)
-		w->failure = wb_xcalloc(1, sizeof *w->failure);
+		memset(f, 0, sizeof *f);
+	w->failure = f;
 	if (!w->first_failure_ms)
 		w->first_failure_ms = wall_ms;
-	w->failure->status = status;
-	w->failure->substatus = substatus;
-	copy_cut(w->failure->activity_id, sizeof w->failure->activity_id, activity_id);
-	copy_cut(w->failure->message, sizeof w->failure->message, message);
+	f->status = status;
+	f->substatus = substatus;
+	copy_cut(f->activity_id, sizeof f->activity_id, activity_id);
+	copy_cut(f->message, message_size, message);
+}
+
+void wb_write_note_session(struct wb_write *w, const char *token)
+{
+	free(w->failure->session_token);
+	w->failure->session_token = token[0] ? wb_xstrdup(token) : NULL;
+}
+
+void wb_write_forget_failure(struct wb_write *w)
+{
+	if (w->failure)
+		free(w->failure->session_token);
+	free(w->failure);
+	w->failure = NULL;
 }

@@ -1,9 +1,8 @@
 /* One decoded write on its way from the writes topic into Cosmos DB, and the states that it passes through.
  *
  * A write has one owner at a time; ownership passes only through hand-overs (poller → worker → recorder → poller), so
- * its fields need no lock. The Kafka message's own memory is the document: value, key and headers point into it until
- * the message is released, which happens as soon as the write is recorded. All messages of a fetch share one buffer, so
- * a write that outlives its neighbours is detached: it takes a copy of its own and lets the message go.
+ * its fields need no lock. Its record, the original, is held until the write is recorded: key, value and document point
+ * into it.
  *
  *   WAITING ──> IN_FLIGHT ──> JUDGED ──> RECORDED ──> FINISHED
  *      ^            │            ^
@@ -24,9 +23,9 @@
 
 #include "common/base/list.h"
 #include "common/base/slice.h"
-#include "common/contract/header.h"
 #include "common/contract/record.h"
 #include "common/contract/result.h"
+#include "consumer/original.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -63,19 +62,16 @@ struct wb_assignment {
 struct wb_container; /* consumer/metadata.h: which container it is for; NULL until its target is known */
 struct wb_range; /* consumer/metadata.h: where it goes in there; NULL until it is routed */
 
-/* What Cosmos DB said last, kept only for writes that failed by themselves at least once. Owned by the write. */
+#define WB_FAILURE_MESSAGE_MAX 511
+
+/* What Cosmos DB said last, kept only for writes that failed by themselves at least once. Owned by the write. No larger
+ * than what was said: it is not charged to the memory budget, and all that waits may have one. */
 struct wb_write_failure {
 	int status, substatus;
+	char *session_token; /* of the reply: a reading that sends it sees what the refusal saw; NULL: none. Owned */
 	char activity_id[64];
-	char message[512];
-	char session_token[256]; /* of the reply: a reading that sends it sees what the refusal saw; "": none */
 	char item_etag[128]; /* of the stored item at the death: its etag, "absent", or "" when it is not known */
-};
-
-/* Copies of what the Kafka message held, for a write that waits for long. One allocation: the bytes follow. */
-struct wb_write_copy {
-	size_t header_count;
-	struct wb_header headers[];
+	char message[]; /* WB_FAILURE_MESSAGE_MAX bytes at most */
 };
 
 /* What every write needs on its way stands first, what only some need last: they are many more than a cache holds. */
@@ -99,8 +95,7 @@ struct wb_write {
 	struct wb_range *range;
 
 	struct wb_slice id; /* decoded; into storage */
-	void *message; /* the Kafka message; NULL once detached or released */
-	struct wb_write_copy *copy; /* owned: of a detached write, until it is released */
+	struct wb_original *original; /* owned; NULL once recorded */
 	struct wb_write_failure *failure;
 	double request_charge; /* of all attempts */
 	unsigned attempts; /* requests that carried it */
@@ -115,15 +110,13 @@ struct wb_write {
 	int64_t offset;
 	uint64_t seq;
 	struct wb_write *read_before, *read_after; /* poller: all of the partition that have not come back */
-	size_t held_bytes; /* charged to the memory budget while message or copy is held */
 	char *storage; /* decoded id, canonical key, effective key, conditions; in room, or owned where that is too small */
 	char job[WB_JOB_ID_SIZE];
 
 	int64_t retry_wait_ms; /* spent in backoffs of its own while its range served others */
-	struct wb_slice key, value; /* into message or copy; data NULL: none */
+	struct wb_slice key, value; /* into original; data NULL: none */
 	struct wb_slice epk; /* effective partition key, bytes; into storage */
 	struct wb_slice if_match, if_none_match; /* conditions; data NULL: none; into storage */
-	size_t header_count; /* of message or copy */
 	int64_t timestamp_ms; /* of the record; -1: none */
 	int64_t first_failure_ms; /* wall clock; 0: none yet */
 	int64_t not_before_ms; /* monotonic: a retry waits until then */
@@ -143,11 +136,13 @@ struct wb_write {
 
 /* A new WAITING write without timestamp or letter (-1); everything else zero. The caller owns it. */
 struct wb_write *wb_write_new(void);
-/* Frees the write with its storage and failure; message and copy must be released before (NULL). Sets *w to NULL. */
+/* Frees the write with its storage and failure; its original must have been let go before. Sets *w to NULL. */
 void wb_write_free(struct wb_write **w);
 /* Makes that much storage, in place of what there was: slices into it are no longer good. */
 char *wb_write_make_storage(struct wb_write *w, size_t size);
 void wb_write_release_storage(struct wb_write *w);
+/* The write's outcome is recorded: its original is needed no more. */
+void wb_write_let_go_original(struct wb_write *w);
 
 /* Writes at rest, whose memory the next ones get: one that passes through the consumer costs no allocation. Not
  * thread-safe. */
@@ -167,6 +162,9 @@ void wb_write_advance(struct wb_write *w, enum wb_write_state to);
 /* Notes a failure: kept for the dead letter and the log. wall_ms: now. Text is cut to fit. */
 void wb_write_note_failure(struct wb_write *w, int status, int substatus, struct wb_slice activity_id,
 	struct wb_slice message, int64_t wall_ms);
+/* Keeps the session token with the failure, in place of the last; "": none. */
+void wb_write_note_session(struct wb_write *w, const char *token);
+void wb_write_forget_failure(struct wb_write *w);
 
 /* For a log line about the write; absent when its record has none, or none that is valid. */
 struct wb_slice wb_write_traceparent(const struct wb_write *w);

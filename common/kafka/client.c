@@ -130,14 +130,6 @@ rd_kafka_conf_t *wb_kafka_conf_new(const struct wb_kafka_options *options, const
 	return NULL;
 }
 
-void wb_kafka_message_forget_headers(rd_kafka_message_t *message)
-{
-	rd_kafka_headers_t *all;
-
-	if (rd_kafka_message_detach_headers(message, &all) == RD_KAFKA_RESP_ERR_NO_ERROR)
-		rd_kafka_headers_destroy(all);
-}
-
 size_t wb_kafka_message_headers(const rd_kafka_message_t *message, struct wb_header *headers, size_t max)
 {
 	rd_kafka_headers_t *all;

@@ -34,9 +34,5 @@ rd_kafka_conf_t *wb_kafka_conf_new(const struct wb_kafka_options *options, const
 /* Fills headers with views of the message's; returns how many there are in all (more than max: the rest was left
  * out). Views are valid until the message is destroyed. */
 size_t wb_kafka_message_headers(const rd_kafka_message_t *message, struct wb_header *headers, size_t max);
-/* Lets go of what librdkafka made of a consumed message's headers when they were looked at; views of them are no longer
- * good. They can be looked at again: the bytes that came stay in the message (rd_kafka_msg_headers_parse, of 2.0.2 to
- * 2.11). */
-void wb_kafka_message_forget_headers(rd_kafka_message_t *message);
 
 #endif

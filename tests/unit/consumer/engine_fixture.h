@@ -27,7 +27,7 @@ struct world {
 	struct wb_assignment assignment, other;
 	struct wb_range *range, *second;
 	struct wb_batch *flying[REQUESTS_MAX];
-	size_t flying_count, sent_count, refreshes, relocations, detached;
+	size_t flying_count, sent_count, refreshes, relocations;
 	struct wb_list judged, handed_back;
 	struct wb_write *writes[WRITES_MAX];
 	size_t write_count;
@@ -56,12 +56,6 @@ static inline void on_handed_back(void *arg, struct wb_list *batch)
 	wb_list_append(&((struct world *)arg)->handed_back, batch);
 }
 
-static inline void on_detach(void *arg, struct wb_write *write)
-{
-	(void)write;
-	((struct world *)arg)->detached++;
-}
-
 static inline struct wb_range *on_route(void *arg, const struct wb_container *c, const struct wb_epk *epk)
 {
 	struct world *w = arg;
@@ -88,8 +82,8 @@ static inline void on_relocate(void *arg)
 	((struct world *)arg)->relocations++;
 }
 
-static const struct wb_engine_calls calls = { on_send, on_judged, on_handed_back, on_detach, on_route, on_given_up,
-	on_refresh, on_relocate };
+static const struct wb_engine_calls calls = { on_send, on_judged, on_handed_back, on_route, on_given_up, on_refresh,
+	on_relocate };
 
 static inline struct wb_range *range_new(const char *id, bool bulk)
 {

@@ -117,7 +117,6 @@ struct model_assignment {
 struct model_delivery {
 	struct model_assignment *assignment;
 	int record;
-	bool point_in_flight;
 };
 
 struct model_engine {
@@ -185,6 +184,7 @@ struct model_event {
 struct model_world {
 	uint64_t seed;
 	struct wb_prng random;
+	struct wb_originals originals; /* of all its writes */
 	int64_t now_ms;
 	bool over; /* being taken down: nothing is checked any more */
 	struct model_plan plan;
@@ -278,7 +278,7 @@ size_t model_recorder_count(const struct model_consumer *c, const struct model_a
 void model_recorder_drop(struct model_world *world, struct model_consumer *c);
 /* The write leaves the world. */
 void model_dispose(struct model_world *world, struct wb_write *w);
-void model_release_message(struct wb_write *w);
+void model_let_go(struct model_world *world, struct wb_write *w);
 
 /* model_trouble.c: rebalances, crashes, freezes. */
 void model_trouble_start(struct model_world *world);

@@ -14,7 +14,7 @@ static struct wb_slice store(char **at, const void *bytes, size_t len)
 	return stored;
 }
 
-static void fill(const struct model_world *world, const struct model_record *r, struct wb_write *w)
+static void fill(struct model_world *world, const struct model_record *r, struct wb_write *w)
 {
 	const struct model_item *item = &world->item[r->item];
 	const struct model_key *key = &world->key[item->key];
@@ -24,10 +24,10 @@ static void fill(const struct model_world *world, const struct model_record *r, 
 
 	w->op = r->op;
 	w->offset = r->offset;
-	w->message = wb_xmemdup(r->document, size);
-	w->held_bytes = size;
 	if (size)
-		w->value = w->document = wb_slice(w->message, size);
+		w->value = wb_slice(r->document, size);
+	w->original = wb_original_new(&world->originals, &w->key, &w->value, NULL, 0);
+	w->document = w->value;
 	model_etag_text(r->if_match, etag);
 	at = w->storage = wb_xmalloc(128 + sizeof key->epk.bytes);
 	w->id = store(&at, item->id, strlen(item->id));
@@ -223,25 +223,6 @@ static void handed_back(void *arg, struct wb_list *batch)
 	}
 }
 
-/* The bytes move, so that whoever kept a pointer is found. */
-static void detach_message(void *arg, struct wb_write *w)
-{
-	struct model_engine *e = arg;
-	char *at;
-
-	MODEL_CHECK(e->consumer->world, w->state == WB_WRITE_WAITING || !model_delivery_of(w)->point_in_flight,
-		"detached: record %d while its document is being sent", model_delivery_of(w)->record);
-	if (!w->message)
-		return;
-	w->copy = wb_xmalloc(sizeof *w->copy + w->value.len + 1);
-	w->copy->header_count = 0;
-	at = (char *)w->copy->headers;
-	if (w->value.data)
-		w->value = w->document = store(&at, w->value.data, w->value.len);
-	free(w->message);
-	w->message = NULL;
-}
-
 static struct wb_range *route(void *arg, const struct wb_container *container, const struct wb_epk *epk)
 {
 	struct model_engine *e = arg;
@@ -306,8 +287,8 @@ static void relocate(void *arg)
 	(void)arg;
 }
 
-static const struct wb_engine_calls calls = { model_cosmos_send, judged, handed_back, detach_message, route,
-	is_given_up, refresh, relocate };
+static const struct wb_engine_calls calls = { model_cosmos_send, judged, handed_back, route, is_given_up, refresh,
+	relocate };
 
 void model_consumer_start(struct model_world *world, struct model_consumer *c)
 {
@@ -356,8 +337,6 @@ static void unlink_request(struct model_request *request)
 	*at = request->next;
 	for (int i = 0; i < request->count; i++)
 		c->world->item[c->world->record[request->record[i]].item].flying[c->index]--;
-	for (struct wb_link *link = request->batch->writes.head; link; link = link->next)
-		model_delivery_of(wb_write_of(link))->point_in_flight = false;
 }
 
 void model_replied(struct model_world *world, struct model_request *request)

@@ -585,7 +585,6 @@ void model_cosmos_send(void *engine, struct wb_batch *batch)
 		struct wb_write *w = wb_write_of(link);
 
 		check_write(world, e, w, range);
-		model_delivery_of(w)->point_in_flight = batch->point;
 		request->read = w->step == WB_STEP_READ;
 		MODEL_CHECK(world, !request->read || batch->point, "sent: a reading in a bulk");
 		request->life[request->count] = model_delivery_of(w)->assignment->life;

@@ -16,13 +16,10 @@ struct model_delivery *model_delivery_of(const struct wb_write *w)
 	return w->owner;
 }
 
-void model_release_message(struct wb_write *w)
+void model_let_go(struct model_world *world, struct wb_write *w)
 {
-	free(w->message);
-	free(w->copy);
-	w->message = NULL;
-	w->copy = NULL;
-	w->value = w->document = (struct wb_slice){ NULL, 0 };
+	wb_write_let_go_original(w);
+	wb_originals_collect(&world->originals);
 }
 
 void model_dispose(struct model_world *world, struct wb_write *w)
@@ -30,7 +27,7 @@ void model_dispose(struct model_world *world, struct wb_write *w)
 	struct model_delivery *d = model_delivery_of(w);
 	struct model_assignment *a = d->assignment;
 
-	model_release_message(w);
+	model_let_go(world, w);
 	wb_write_free(&w);
 	free(d);
 	a->out--;
@@ -93,7 +90,7 @@ static void recorded(struct model_world *world, void *arg)
 	}
 	for (struct wb_link *link = recording->writes.head; link; link = link->next) {
 		wb_write_advance(wb_write_of(link), WB_WRITE_RECORDED);
-		model_release_message(wb_write_of(link));
+		model_let_go(world, wb_write_of(link));
 	}
 	model_at(world, (int64_t)model_random(world, (uint64_t)world->plan.record_ms), recording->consumer,
 		acknowledged, recording);

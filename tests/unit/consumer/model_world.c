@@ -142,6 +142,7 @@ void model_world_init(struct model_world *world, uint64_t seed)
 	int items;
 
 	*world = (struct model_world){ .seed = seed, .random.state = seed, .now_ms = MODEL_EPOCH_MS };
+	wb_originals_init(&world->originals);
 	(void)wb_prng_next(&world->random);
 	make_plan(world);
 	world->partitions = 2 + (int)model_random(world, 2);
@@ -197,4 +198,5 @@ void model_world_release(struct model_world *world)
 	for (int i = 0; i < world->items; i++)
 		free(world->item[i].journal);
 	free(world->events);
+	wb_originals_release(&world->originals);
 }

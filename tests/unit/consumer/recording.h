@@ -41,8 +41,7 @@ struct recording {
 	struct wb_handover finished;
 	struct wb_list back; /* what came back so far */
 	struct wb_assignment assignments[PARTITIONS];
-	atomic_int messages; /* messages and copies that are not released */
-	atomic_int detached;
+	struct wb_originals originals; /* of the writes */
 	/* What the results topic says. */
 	struct seen_outcome jobs[SEQS_MAX], untracked[SEQS_MAX];
 	double charge;
@@ -50,46 +49,6 @@ struct recording {
 	int64_t failure_letter; /* of the last: the offset of its letter */
 	bool letters_may_be_unplaced;
 };
-
-static inline void detach_message(void *arg, struct wb_write *w)
-{
-	struct recording *r = arg;
-
-	if (!w->message)
-		return;
-	free(w->message);
-	w->message = NULL;
-	w->copy = wb_xcalloc(1, sizeof *w->copy);
-	atomic_fetch_add(&r->detached, 1);
-}
-
-static inline void release_message(void *arg, struct wb_write *w)
-{
-	struct recording *r = arg;
-
-	if (!w->message && !w->copy)
-		return;
-	free(w->message);
-	free(w->copy);
-	w->message = NULL;
-	w->copy = NULL;
-	w->id = (struct wb_slice){ NULL, 0 };
-	atomic_fetch_sub(&r->messages, 1);
-}
-
-static inline size_t message_headers(void *arg, const struct wb_write *w, struct wb_header *headers, size_t max)
-{
-	static const struct wb_header own[] = {
-		{ WB_SLICE_LIT("theirs"), WB_SLICE_LIT("kept") },
-		{ WB_SLICE_LIT("__connect.errors.topic"), WB_SLICE_LIT("theirs too") },
-	};
-
-	(void)arg;
-	assert_true(w->message || w->copy);
-	for (size_t i = 0; i < WB_ARRAY_LEN(own) && i < max; i++)
-		headers[i] = own[i];
-	return WB_ARRAY_LEN(own);
-}
 
 static inline int recording_setup(void **state)
 {
@@ -99,16 +58,13 @@ static inline int recording_setup(void **state)
 	mock_set(&r->mock, "topic.metadata.refresh.fast.interval.ms", "20");
 	mock_topic(&r->mock, "results", 4);
 	mock_topic(&r->mock, "letters", 2);
+	wb_originals_init(&r->originals);
 	wb_handover_init(&r->finished, NULL, NULL);
 	for (int32_t p = 0; p < PARTITIONS; p++)
 		r->assignments[p] = (struct wb_assignment){ .topic = "writes", .partition = p };
 	r->settings = (struct wb_recorder_settings){ .kafka = &r->mock.options,
 		.client_id = "consumer-1",
 		.interval_ms = 5,
-		.detach_message = detach_message,
-		.release_message = release_message,
-		.message_headers = message_headers,
-		.message_arg = r,
 		.finished = &r->finished,
 		.metrics = wb_metrics_new(),
 		.health = wb_health_new() };
@@ -133,9 +89,10 @@ static inline int recording_teardown(void **state)
 	wb_recorder_free(&r->recorder, 0);
 	wb_handover_take(&r->finished, &r->back);
 	while ((w = wb_write_of(wb_list_pop(&r->back)))) {
-		release_message(r, w);
+		wb_write_let_go_original(w);
 		wb_write_free(&w);
 	}
+	wb_originals_release(&r->originals);
 	wb_handover_release(&r->finished);
 	wb_metrics_free(&r->settings.metrics);
 	wb_health_free(&r->settings.health);
@@ -147,15 +104,18 @@ static inline int recording_teardown(void **state)
 /* A write on its way to Cosmos DB and judged: number is its offset, and its seq where job is not NULL. */
 static inline struct wb_write *judged(struct recording *r, const char *job, uint64_t number, enum wb_outcome outcome)
 {
+	static const struct wb_header theirs[] = {
+		{ WB_SLICE_LIT("theirs"), WB_SLICE_LIT("kept") },
+		{ WB_SLICE_LIT("__connect.errors.topic"), WB_SLICE_LIT("theirs too") },
+	};
 	struct wb_write *w = wb_write_new();
 
-	w->message = wb_xmalloc(1);
-	atomic_fetch_add(&r->messages, 1);
 	w->assignment = &r->assignments[number % PARTITIONS];
 	w->offset = (int64_t)number;
 	w->timestamp_ms = 1760000000000;
 	w->key = LIT("key");
 	w->value = LIT("{\"id\":\"key\"}");
+	w->original = wb_original_new(&r->originals, &w->key, &w->value, theirs, WB_ARRAY_LEN(theirs));
 	w->id = LIT("key");
 	w->pk_text = LIT("[\"a\"]");
 	w->tracked = job;
@@ -210,7 +170,8 @@ static inline void assert_all_finished(struct recording *r)
 {
 	for (struct wb_link *link = r->back.head; link; link = link->next)
 		assert_int_equal(wb_write_of(link)->state, WB_WRITE_FINISHED);
-	assert_int_equal(atomic_load(&r->messages), 0);
+	wb_originals_collect(&r->originals);
+	assert_int_equal(r->originals.held_bytes, 0);
 }
 
 static inline void assert_nothing_back(struct recording *r)

@@ -318,29 +318,6 @@ static void the_account_is_looked_up_when_its_region_takes_no_writes(void **stat
 	world_free(w);
 }
 
-static void a_throttled_reply_costs_what_it_carried_and_not_all_that_waits(void **state)
-{
-	enum { COUNT = 400, REPLIES = 50 };
-	struct world *w = world_new(true, 1);
-	int statuses[100];
-	char id[16];
-
-	(void)state;
-	for (size_t i = 0; i < 100; i++)
-		statuses[i] = 429;
-	for (int i = 0; i < COUNT; i++) {
-		(void)snprintf(id, sizeof id, "a%d", i);
-		(void)add(w, WB_OP_UPSERT, id, "{}");
-	}
-	for (int i = 0; i < REPLIES; i++, pass(w, 20000)) {
-		serve(w);
-		answer_bulk(w, statuses, 100);
-		assert_true(w->detached >= COUNT); /* all that waits was told to be ready for a long wait */
-	}
-	assert_true(w->detached <= COUNT + REPLIES * 100);
-	world_free(w);
-}
-
 /* Of which range the requests in flight are. */
 static size_t flying_to(const struct world *w, const struct wb_range *range)
 {
@@ -393,7 +370,6 @@ int main(void)
 		cmocka_unit_test(a_lone_write_is_sent_soon_after_a_long_outage),
 		cmocka_unit_test(the_account_is_looked_up_when_its_region_takes_no_writes),
 		cmocka_unit_test(memory_for_requests_is_bounded_and_every_range_gets_its_turn),
-		cmocka_unit_test(a_throttled_reply_costs_what_it_carried_and_not_all_that_waits),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

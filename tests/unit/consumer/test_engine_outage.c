@@ -186,30 +186,6 @@ static void poison_of_two_holds_nobody_back(void **state)
 	world_free(w);
 }
 
-/* Neither failure nor throttle: what waits or is in flight for long does not pin its whole fetch. */
-static void what_waits_for_a_slow_range_has_memory_of_its_own(void **state)
-{
-	for (int bulk = 0; bulk < 2; bulk++) {
-		struct world *w = world_new(bulk, 1);
-
-		add_many(w, 'x', 1);
-		serve(w);
-		add_many(w, 'y', 50);
-		serve(w);
-		pass(w, 50);
-		serve(w);
-		assert_int_equal(w->detached, 0);
-		pass(w, 60);
-		serve(w);
-		assert_int_equal(w->detached, 50 + bulk); /* a point write's document is read while it is sent */
-		pass(w, 1000);
-		serve(w);
-		assert_int_equal(w->detached, 50 + bulk);
-		world_free(w);
-	}
-	(void)state;
-}
-
 /* Answers all that is in flight: what begins with p fails with 449 each time, all else is written. */
 static void answer_with_poison(struct world *w)
 {
@@ -270,7 +246,6 @@ int main(void)
 		cmocka_unit_test(a_range_that_refuses_each_operation_keeps_no_words),
 		cmocka_unit_test(poison_of_two_holds_nobody_back),
 		cmocka_unit_test(poison_in_a_quiet_range_holds_nobody_back),
-		cmocka_unit_test(what_waits_for_a_slow_range_has_memory_of_its_own),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

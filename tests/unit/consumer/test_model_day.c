@@ -67,6 +67,7 @@ struct request {
 
 struct day {
 	struct wb_prng random;
+	struct wb_originals originals;
 	int64_t now_ms;
 	enum way way;
 	struct wb_container *container;
@@ -132,8 +133,8 @@ static void take_off(void *arg, struct wb_batch *batch)
 
 static void drop(struct day *d, struct wb_write *w)
 {
-	free(w->message);
-	w->message = NULL;
+	wb_write_let_go_original(w);
+	wb_originals_collect(&d->originals);
 	wb_write_free(&w);
 	d->held--;
 }
@@ -162,12 +163,6 @@ static void handed_back(void *arg, struct wb_list *batch)
 	}
 }
 
-static void detach_message(void *arg, struct wb_write *w)
-{
-	(void)arg;
-	(void)w;
-}
-
 static struct wb_range *route(void *arg, const struct wb_container *container, const struct wb_epk *epk)
 {
 	struct day *d = arg;
@@ -194,8 +189,7 @@ static void relocate(void *arg)
 	(void)arg;
 }
 
-static const struct wb_engine_calls calls = { take_off, judged, handed_back, detach_message, route, is_given_up,
-	refresh, relocate };
+static const struct wb_engine_calls calls = { take_off, judged, handed_back, route, is_given_up, refresh, relocate };
 
 static struct wb_write *make_write(struct day *d, int range)
 {
@@ -205,8 +199,9 @@ static struct wb_write *make_write(struct day *d, int range)
 	int len = snprintf(
 		document, sizeof document, "{\"id\":\"%llu\",\"pk\":\"%d\"}", (unsigned long long)item, range);
 
-	w->message = wb_xmemdup(document, (size_t)len);
-	w->value = w->document = wb_slice(w->message, (size_t)len);
+	w->value = wb_slice(document, (size_t)len);
+	w->original = wb_original_new(&d->originals, &w->key, &w->value, NULL, 0);
+	w->document = w->value;
 	w->storage = wb_xmalloc(64);
 	w->id = wb_slice(w->storage, (size_t)snprintf(w->storage, 24, "%llu", (unsigned long long)item));
 	w->pk_text = wb_slice(w->storage + 24, (size_t)snprintf(w->storage + 24, 8, "[\"%c\"]", 'a' + range));
@@ -347,6 +342,7 @@ static void setup(struct day *d)
 	d->container = wb_xmalloc(1);
 	d->health = wb_health_new();
 	d->metrics = wb_metrics_new();
+	wb_originals_init(&d->originals);
 	d->log_fd = memfd_create("log", 0);
 	assert_true(d->log_fd >= 0);
 	d->log = wb_log_new("test", d->log_fd, WB_LOG_INFO, WB_LOG_LOGFMT);
@@ -387,6 +383,7 @@ static void teardown(struct day *d)
 		wb_engine_free(&d->engine[i]);
 	}
 	assert_int_equal(d->held, 0);
+	wb_originals_release(&d->originals);
 	for (int i = 0; i < RANGES; i++)
 		free(d->range[i]);
 	wb_outage_free(&d->outage);

@@ -325,7 +325,8 @@ static void a_reading_is_bare_whatever_the_write(void **state)
 	struct fixture *f = *state;
 
 	for (int op = WB_OP_UPSERT; op <= WB_OP_PATCH; op++) {
-		struct wb_write_failure failure = { .session_token = "0:-1#7" };
+		char token[] = "0:-1#7";
+		struct wb_write_failure failure = { .session_token = token };
 		struct wb_write w = { .op = (enum wb_op)op,
 			.step = WB_STEP_READ,
 			.failure = op == WB_OP_CREATE ? &failure : NULL,

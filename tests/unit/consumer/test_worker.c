@@ -195,12 +195,6 @@ static void take_handed_back(void *arg, struct wb_list *batch)
 		atomic_fetch_add(&stage.handed_back, 1);
 }
 
-static void detach(void *arg, struct wb_write *w)
-{
-	(void)arg;
-	(void)w;
-}
-
 static void nobody(void *arg)
 {
 	(void)arg;
@@ -211,7 +205,6 @@ static void start(struct fixture *f)
 	struct wb_worker_settings settings = { .options = &f->options,
 		.judged = take_judged,
 		.handed_back = take_handed_back,
-		.detach_message = detach,
 		.client = "tester",
 		.away_max_ms = 600000,
 		.gate = &stage.gate };

@@ -117,7 +117,7 @@ static void absent_text_of_a_failure_is_empty(void **state)
 static void long_text_is_cut_between_characters(void **state)
 {
 	struct wb_write *w = wb_write_new();
-	const size_t room = sizeof w->failure->message - 1;
+	const size_t room = WB_FAILURE_MESSAGE_MAX;
 	char text[2000];
 
 	(void)state;
@@ -133,6 +133,27 @@ static void long_text_is_cut_between_characters(void **state)
 	wb_write_note_failure(w, 500, 0, wb_slice(text, sizeof text), wb_slice(text, sizeof text), 1);
 	assert_int_equal(strlen(w->failure->message), room);
 	assert_int_equal(strlen(w->failure->activity_id), sizeof w->failure->activity_id - 1);
+	wb_write_free(&w);
+}
+
+static void the_last_session_is_kept_with_the_failure(void **state)
+{
+	struct wb_write *w = wb_write_new();
+
+	(void)state;
+	wb_write_note_failure(w, 409, 0, wb_slice_cstr("a-1"), wb_slice_cstr("no"), 1);
+	assert_null(w->failure->session_token);
+	wb_write_note_session(w, "0:-1#7");
+	wb_write_note_failure(w, 409, 0, wb_slice_cstr("a-2"), wb_slice_cstr("no, for the second time"), 2);
+	assert_string_equal(w->failure->session_token, "0:-1#7");
+	wb_write_note_session(w, "0:-1#8");
+	assert_string_equal(w->failure->session_token, "0:-1#8");
+	wb_write_note_session(w, "");
+	assert_null(w->failure->session_token);
+	wb_write_note_session(w, "0:-1#9");
+	wb_write_forget_failure(w);
+	wb_write_forget_failure(w);
+	assert_null(w->failure);
 	wb_write_free(&w);
 }
 
@@ -189,6 +210,7 @@ int main(void)
 		cmocka_unit_test(the_last_failure_is_kept_and_the_first_time),
 		cmocka_unit_test(absent_text_of_a_failure_is_empty),
 		cmocka_unit_test(long_text_is_cut_between_characters),
+		cmocka_unit_test(the_last_session_is_kept_with_the_failure),
 		cmocka_unit_test(storage_is_in_the_write_where_it_fits),
 		cmocka_unit_test(a_write_from_the_pool_is_as_new),
 	};
