@@ -9,6 +9,9 @@
 /* Records of one round, so that completions and the group are looked at in between. */
 #define ROUND_RECORDS 2000
 #define COMPLAIN_MS   60000
+/* Of a record, before it is its turn. */
+#define PREFETCHED_BYTES 2048
+#define CACHE_LINE_BYTES 64
 
 void wb_poller_bury(struct wb_poller *p, struct wb_write *w, enum wb_reason reason, const struct wb_error *why)
 {
@@ -180,22 +183,35 @@ void wb_poller_take_message(struct wb_poller *p, rd_kafka_message_t *message)
 	take_record(p, part, message);
 }
 
+/* The next message, as far as there is one and room for it. */
+static rd_kafka_message_t *next_message(struct wb_poller *p, unsigned count)
+{
+	rd_kafka_message_t *message;
+
+	if (!p->more || count >= ROUND_RECORDS || wb_poller_held_bytes(p) >= p->read_limit_bytes)
+		return NULL;
+	message = rd_kafka_consume_queue(p->data_queue, 0);
+	if (!message) {
+		p->more = false;
+		return NULL;
+	}
+	p->unnudged_bytes += (int64_t)(message->len + message->key_len);
+	/* Another thread received it, so this one's cache does not have it: it comes while the message before is worked on. */
+	for (size_t at = 0; at < message->len && at < PREFETCHED_BYTES; at += CACHE_LINE_BYTES)
+		__builtin_prefetch((const char *)message->payload + at);
+	return message;
+}
+
 bool wb_poller_read(struct wb_poller *p)
 {
+	rd_kafka_message_t *message, *next;
 	unsigned count = 0;
 
 	if (p->draining)
 		return false;
-	while (p->more && count < ROUND_RECORDS && wb_poller_held_bytes(p) < p->read_limit_bytes) {
-		rd_kafka_message_t *message = rd_kafka_consume_queue(p->data_queue, 0);
-
-		if (!message) {
-			p->more = false;
-			break;
-		}
-		p->unnudged_bytes += (int64_t)(message->len + message->key_len);
+	for (message = next_message(p, 0); message; message = next) {
+		next = next_message(p, ++count);
 		wb_poller_take_message(p, message);
-		count++;
 	}
 	/* Full again and again while there is much to read; and perhaps full when it was last looked at. */
 	if (p->unnudged_bytes >= p->queue_bytes / 2 || (!p->more && p->unnudged_bytes >= p->queue_bytes / 8))
