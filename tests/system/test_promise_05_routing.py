@@ -216,12 +216,12 @@ def test_promise_5_a_missing_container_is_waited_for(kafka, topics, begin_watche
     sandbox, consumer, load, proxy = begin_watched(bulk)
     with load:
         wait_until(lambda: outcomes(consumer, "written") > ITEMS, 30, "the load to run")
-        act(sandbox, "recreate", missing_ms=4000)
+        act(sandbox, "recreate", missing_ms=8000)
 
         def told():
             condition = conditions(consumer).get("containers", {"ok": True})
             return not condition["ok"] and condition["why"]
-        why = wait_until(told, 3.5, "readyz to say it")
+        why = wait_until(told, 7, "readyz to say it")
         assert sandbox.target.container in why and sandbox.target.database in why and "does not exist since" in why
         assert not consumer.ready()
         wait_until(consumer.ready, 20, "the container to be found again")
