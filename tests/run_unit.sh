@@ -7,7 +7,7 @@
 set -eu
 
 out=${1:?usage: run_unit.sh BUILD_DIR}
-limit_s=${UNIT_TIMEOUT:-120}
+limit_s=${UNIT_TIMEOUT:-600} # for what hangs: under a sanitizer the longest takes a minute and a half
 # Read by tests built with SANITIZE=thread only.
 TSAN_OPTIONS="suppressions=$(cd "$(dirname "$0")" && pwd)/unit/tsan.supp ${TSAN_OPTIONS:-}"
 export TSAN_OPTIONS

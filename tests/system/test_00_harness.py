@@ -75,7 +75,7 @@ def test_kafka_keeps_its_data_over_a_kill_and_freezes(private_kafka):
     outcome = []
     producer = kafka.producer(message_timeout_ms=500)
     producer.produce(topic, b"x", on_delivery=lambda error, _: outcome.append(error.name()))
-    producer.flush(5)
+    producer.flush(30)
     assert outcome == ["_MSG_TIMED_OUT"]
     kafka.resume()
     assert [m.value() for m in kafka.read_topic(topic)][:100] == [b"%d" % i for i in range(100)]
@@ -179,7 +179,7 @@ def test_cosmos_server_fails_and_freezes_when_told(private_cosmos_server):
 
 
 def test_process_stop_kill_and_leftovers(tmp_path):
-    process = Process(["sh", "-c", "echo up; sleep 60 & wait"], tmp_path / "log").start()
+    process = Process(["sh", "-c", "sleep 60 & echo up; wait"], tmp_path / "log").start()
     process.wait_log("up")
     process.pause()
     process.resume()

@@ -4,6 +4,7 @@ The sandbox's emulator stands for Cosmos DB where faults or exact counts of what
 server elsewhere.
 """
 
+import itertools
 import json
 import subprocess
 import threading
@@ -59,6 +60,12 @@ def written(consumer):
 def conditions(program):
     answer = program.get("/readyz")
     return answer.status_code, {c["name"]: c for c in answer.json()["conditions"]}
+
+
+def trouble(program):
+    """What readyz says is wrong: {name: condition}; empty when it is ready."""
+    status, found = conditions(program)
+    return {} if status == 200 else {name: c for name, c in found.items() if not c["ok"]}
 
 
 def reset_offsets(topics, to="--to-earliest"):
@@ -148,21 +155,20 @@ def test_promise_5_cosmos_answers_503_for_10_seconds(topics, private_cosmos_serv
     documents = make_documents(3_000)
     private_cosmos_server.fail_with(503)
     topics.broker.publish(topics.writes, records(documents))
-    wait_until(lambda: conditions(consumer)[0] == 503, 10, "readyz to tell of the outage")
-    status, why = conditions(consumer)
-    assert not why["cosmos"]["ok"] and "503" in why["cosmos"]["why"]
+    why = wait_until(lambda: trouble(consumer).get("cosmos"), 20, "readyz to tell of the outage")
+    assert "503" in why["why"]
     time.sleep(10)
     assert consumer.running() and written(consumer) == 0
     assert sum(topics.broker.committed(topics.group, topics.writes).values()) == 0
     private_cosmos_server.fail_with(0)
     healed = time.monotonic()
     wait_until(lambda: written(consumer) > 0, 10, "the first write after the outage")
-    assert time.monotonic() - healed < 3
+    assert time.monotonic() - healed < 6  # 2 s, and what a slow server takes for the request
     wait_committed(topics)
     target.assert_holds(documents)
     assert topics.broker.read_topic(topics.dead_letters) == []
     assert consumer.log().count("does not take requests") <= 8  # once an outage, not once a record
-    assert conditions(consumer)[0] == 200
+    wait_until(consumer.ready, 10, "readyz to be content again")
 
 
 @pytest.mark.timeout(180)
@@ -181,8 +187,7 @@ def test_promise_5_kafka_away_for_10_seconds(private_kafka, make_topics, make_sa
         kafka.kill()
     time.sleep(10)
     assert consumer.running()
-    status, why = conditions(consumer)
-    assert status == 503 and not why["kafka"]["ok"]
+    wait_until(lambda: "kafka" in trouble(consumer), 10, "readyz to tell of Kafka")
     if how == "frozen":
         kafka.resume()
     else:
@@ -215,7 +220,6 @@ def test_promise_6_one_poison_among_1000(topics, make_sandbox, start):
 
 def test_promise_6_what_fails_alone_ends_and_holds_up_nobody(topics, make_sandbox, start):
     sandbox = make_sandbox()
-    documents = make_documents(2_000)
     sandbox.post("/_sandbox/faults", json=[{"match": {"id": "sick"}, "status": 500}])
     consumer = start("consumer", [topics.env, sandbox.target.env], {"cosmos.operation.retry.max.ms": "2s"})
     sick = {"id": "sick", "pk": "p1"}
@@ -223,8 +227,9 @@ def test_promise_6_what_fails_alone_ends_and_holds_up_nobody(topics, make_sandbo
     sent = []
 
     def keep_publishing():
-        for at in range(0, 2_000, 50):
-            part = documents[at:at + 50]
+        """As long as it takes: its patience counts only while neighbours go through."""
+        for number in itertools.count():
+            part = make_documents(50, f"doc{number}")
             topics.broker.publish(topics.writes, records(part))
             sent.extend(part)
             if stop.wait(0.1):
@@ -232,10 +237,13 @@ def test_promise_6_what_fails_alone_ends_and_holds_up_nobody(topics, make_sandbo
     topics.broker.publish(topics.writes, records([sick]))
     publisher = threading.Thread(target=keep_publishing)
     publisher.start()
-    wait_until(lambda: written(consumer) > 200, 20, "neighbours to be written")
-    wait_until(lambda: consumer.metric("writebehind_dead_total", reason="server-error") == 1, 60, "its patience to end")
-    stop.set()
-    publisher.join()
+    try:
+        wait_until(lambda: written(consumer) > 200, 20, "neighbours to be written")
+        wait_until(lambda: consumer.metric("writebehind_dead_total", reason="server-error") == 1, 60,
+                   "its patience to end")
+    finally:
+        stop.set()
+        publisher.join()
     wait_committed(topics)
     sandbox.target.assert_holds(sent)
     (letter,) = topics.broker.read_topic(topics.dead_letters)
@@ -298,7 +306,7 @@ def test_promise_10_redelivery_of_everything(topics, cosmos, start):
 @pytest.mark.timeout(180)
 def test_promise_12_sigterm_in_the_middle_writes_nothing_twice(topics, make_sandbox, start):
     sandbox = make_sandbox({"fault.latency.ms": 20, "fault.jitter.ms": 20})
-    documents = make_documents(40_000)
+    documents = make_documents(60_000)
     topics.broker.publish(topics.writes, records(documents))
     # A small budget, so that each life reads a part only: what was read is finished before it ends.
     consumer = start("consumer", [topics.env, sandbox.target.env], {"memory.budget.bytes": "16MiB"})
@@ -308,7 +316,7 @@ def test_promise_12_sigterm_in_the_middle_writes_nothing_twice(topics, make_sand
         consumer.start()
     wait_committed(topics)
     sandbox.target.assert_holds(documents)
-    assert applied(sandbox) == 40_000
+    assert applied(sandbox) == len(documents)
 
 
 def test_promise_12_shutdown_has_a_deadline(topics, private_cosmos_server, start):
@@ -317,10 +325,10 @@ def test_promise_12_shutdown_has_a_deadline(topics, private_cosmos_server, start
     private_cosmos_server.fail_with(503)
     documents = make_documents(200)
     topics.broker.publish(topics.writes, records(documents))
-    wait_until(lambda: conditions(consumer)[0] == 503, 10, "the outage to be noticed")
+    wait_until(lambda: "cosmos" in trouble(consumer), 20, "the outage to be noticed")
     began = time.monotonic()
     assert consumer.stop() == 0
-    assert time.monotonic() - began < 6
+    assert time.monotonic() - began < 10  # 1 s, and leaving the group; without the setting it would be 25 s
     private_cosmos_server.fail_with(0)
     consumer.start()
     wait_committed(topics)
@@ -330,13 +338,16 @@ def test_promise_12_shutdown_has_a_deadline(topics, private_cosmos_server, start
 @pytest.mark.timeout(240)
 def test_promise_12_rebalance_from_1_to_3_and_back(topics, make_sandbox, start):
     sandbox = make_sandbox({"fault.latency.ms": 10, "fault.jitter.ms": 10})
-    documents = make_documents(60_000)
+    documents = []
     stop = threading.Event()
 
     def keep_publishing():
-        for at in range(0, len(documents), 500):
-            topics.broker.publish(topics.writes, records(documents[at:at + 500]))
-            if stop.wait(0.05):
+        """As long as it takes: each of them has to find work."""
+        for number in itertools.count():
+            part = make_documents(300, f"doc{number}")
+            topics.broker.publish(topics.writes, records(part))
+            documents.extend(part)
+            if stop.wait(0.1):
                 return
     publisher = threading.Thread(target=keep_publishing)
     publisher.start()
@@ -352,7 +363,6 @@ def test_promise_12_rebalance_from_1_to_3_and_back(topics, make_sandbox, start):
         for one in others:
             assert one.stop() == 0
         wait_until(lambda: first.metric("writebehind_assigned_partitions") == 8, 30, "the first to have all again")
-        publisher.join()
     finally:
         stop.set()
         publisher.join()
@@ -384,10 +394,12 @@ def test_a_single_write_is_quick(topics, sandbox, start):
     start("consumer", [topics.env, sandbox.target.env])
     topics.broker.publish(topics.writes, records([{"id": "warm", "pk": "p"}]))
     wait_until(lambda: sandbox.target.read("warm", "p"), 10, "the first document")
-    took = []
+    producer, took = topics.broker.producer(), []
     for i in range(10):
+        (key, value), = records([{"id": f"one-{i}", "pk": "p"}])
         began = time.monotonic()
-        topics.broker.publish(topics.writes, records([{"id": f"one-{i}", "pk": "p"}]))
+        producer.produce(topics.writes, value=value, key=key)
+        assert producer.flush(10) == 0
         wait_until(lambda i=i: sandbox.target.read(f"one-{i}", "p"), 10, "the document", every_s=0.002)
         took.append(time.monotonic() - began)
     assert sorted(took)[5] < 0.5
@@ -401,8 +413,7 @@ def test_writes_wait_for_a_container_that_is_not_there_yet(topics, cosmos_server
     documents = make_documents(300)
     topics.broker.publish(topics.writes, records(documents))
     wait_until(lambda: "does not exist" in consumer.log(), 20, "the log to say what is missing")
-    status, why = conditions(consumer)
-    assert status == 503 and "container late" in why["containers"]["why"]
+    wait_until(lambda: "container late" in trouble(consumer).get("containers", {"why": ""})["why"], 10, "readyz, too")
     cosmos_server.create_container(base.database, "late")
     wait_committed(topics)
     Target(cosmos_server, base.database, "late").assert_holds(documents)

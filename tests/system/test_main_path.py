@@ -7,6 +7,7 @@ import subprocess
 import pytest
 import requests
 
+from harness.group import assigned
 from harness.paths import need_tool
 from harness.process import wait_until
 from harness.programs import run
@@ -113,6 +114,7 @@ def test_dead_letters_can_be_read_by_kcat(kafka, topics, cosmos, start):
 
 def test_many_consumers_share_the_work(kafka, topics, cosmos, start):
     consumers = [start("consumer", [topics.env, cosmos.env]) for _ in range(3)]
+    wait_until(lambda: all(assigned(c) >= 2 for c in consumers), 60, "each to have its share")
     producer = start("producer", topics.env)
     docs = list(documents(20_000, seed=2))
     job_id = producer.post("/v1/jobs", json={"documents": docs}).json()["jobId"]

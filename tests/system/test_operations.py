@@ -460,19 +460,25 @@ def test_a_unique_key_that_an_earlier_write_frees(way, make_sandbox, place, work
     target = container(place, "unique", partition_key=PartitionKey("/pk"),
                        unique_key_policy={"uniqueKeys": [{"paths": ["/mail"]}]})
     target.proxy.create_item({"id": "first", "pk": "p", "mail": "m@example.org"})
-    rule = {"match": {"id": "first", "op": "upsert"}, "count": 2, "scope": "operation", "status": 449}
-    requests.post(f"{place.account.endpoint}/_sandbox/faults", json=rule, timeout=10).raise_for_status()
+    faults = f"{place.account.endpoint}/_sandbox/faults"
+    rule = {"match": {"id": "first", "op": "upsert"}, "scope": "operation", "status": 449}
+    requests.post(faults, json=rule, timeout=10).raise_for_status()
+
+    def conflicts():
+        stats = requests.get(f"{place.account.endpoint}/_sandbox/stats", timeout=10).json()
+        operations = next(c for c in stats["containers"] if c["container"] == "unique")["operations"]
+        return operations.get("upsert", {}).get("409", 0)
     start("consumer", [work.topics.env, place.env, {"COSMOS_CONTAINERS": "unique"}])
     here = {"wb-container": "unique"}
     work.publish([("p", {"id": "first", "pk": "p", "mail": "other@example.org"}, here),
                   ("p", {"id": "second", "pk": "p", "mail": "m@example.org"}, here),
                   ("p", {"id": "third", "pk": "p", "mail": "m@example.org"}, here),
                   ("p", {"id": "elsewhere", "pk": "q", "mail": "m@example.org"}, here)])
+    wait_until(lambda: conflicts() == 2, 20, "both to meet the conflict")
+    requests.delete(faults, timeout=10).raise_for_status()
     work.wait()
     assert work.became(0) == "written" and work.became(3) == "written"
-    stats = requests.get(f"{place.account.endpoint}/_sandbox/stats", timeout=10).json()
-    upserts = next(c for c in stats["containers"] if c["container"] == "unique")["operations"]["upsert"]
-    assert upserts["409"] == 3, "both met the conflict, one of them a second time"
+    assert conflicts() == 3, "both met the conflict, one of them a second time"
     # Who of the two gets the freed key is nobody's promise; the other one dies of it.
     assert sorted([work.became(1), work.became(2)]) == ["conflict", "written"]
     winner = "second" if work.became(1) == "written" else "third"

@@ -61,7 +61,7 @@ def test_promise_5_nobody_listens_for_60_seconds(topics, sandbox, start, request
     proxy.refuse()
     began = time.monotonic()
     documents += publish(topics, 60_000, "during")  # more than the budget holds
-    wait_until(lambda: "cosmos" in trouble(consumer), 15, "readyz to tell")
+    wait_until(lambda: "cosmos" in trouble(consumer), 20, "readyz to tell")
     time.sleep(max(0, began + 20 - time.monotonic()))
     early_bytes = consumer.rss_bytes()
     time.sleep(max(0, began + OUTAGE_S - time.monotonic()))
@@ -72,11 +72,11 @@ def test_promise_5_nobody_listens_for_60_seconds(topics, sandbox, start, request
     assert before == 2_000
 
     proxy.accept()
-    # It was 2 s on an idle machine; a laptop under load gets more.
-    wait_until(lambda: applied(sandbox) > before + 1_000, 6, "work to go on")
+    # It was 2 s on an idle machine; one under load gets more.
+    wait_until(lambda: applied(sandbox) > before + 1_000, 10, "work to go on")
     wait_committed(topics)
     sandbox.target.assert_holds(documents)
-    assert trouble(consumer) == {}
+    wait_until(lambda: trouble(consumer) == {}, 10, "readyz to be content again")
     assert topics.broker.read_topic(topics.dead_letters) == []
     assert groups_log(consumer) == groups, "the group was formed anew"
     # Once at the start, once a minute, and its end; not once a record or request.
@@ -103,12 +103,12 @@ def test_promise_5_every_request_is_refused(topics, sandbox, start, status):
         assert began - timedelta(seconds=1) <= moment(told["since"]) <= datetime.now(timezone.utc)
     assert applied(sandbox) == 500
     sandbox.delete("/_sandbox/faults").raise_for_status()
-    wait_until(lambda: applied(sandbox) > 600, 6, "work to go on")
+    wait_until(lambda: applied(sandbox) > 600, 10, "work to go on")
     wait_committed(topics)
     sandbox.target.assert_holds(documents)
     assert topics.broker.read_topic(topics.dead_letters) == []
     assert groups_log(consumer) == groups
-    assert trouble(consumer) == {}
+    wait_until(lambda: trouble(consumer) == {}, 10, "readyz to be content again")
 
 
 def test_promise_5_a_name_that_does_not_resolve(topics, sandbox, start):
@@ -116,11 +116,12 @@ def test_promise_5_a_name_that_does_not_resolve(topics, sandbox, start):
     env = sandbox.target.env | {"COSMOS_ENDPOINT": "http://account.documents.invalid:8081"}
     consumer = start("consumer", [topics.env, env], wait=False)
     documents = publish(topics, 300, "any")
-    wait_until(lambda: "resolve" in consumer.log(), 20, "the log to tell of the name")
+    # "Could not resolve" or, where a resolver is slow to say so, "Resolving timed out".
+    wait_until(lambda: "esolv" in consumer.log(), 30, "the log to tell of the name")
     time.sleep(5)
     told = trouble(consumer)
-    assert any("resolve" in condition["why"] for condition in told.values()), told
-    assert consumer.log().count("resolve") <= 4
+    assert any("esolv" in condition["why"] for condition in told.values()), told
+    assert consumer.log().count("esolv") <= 4
     assert topics.broker.read_topic(topics.dead_letters) == []
     assert consumer.stop() == 0
     # With a name that does resolve, nothing was lost.

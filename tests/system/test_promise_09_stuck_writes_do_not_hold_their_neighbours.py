@@ -32,10 +32,10 @@ def test_promise_9_stuck_writes_do_not_hold_their_neighbours(kafka, topics, make
     consumer = start("consumer", [topics.env, sandbox.target.env, {"MEMORY_BUDGET_BYTES": str(BUDGET)}])
     wait_until(lambda: consumer.metric("writebehind_outcomes_total", outcome="written") == count - waiting, 120, "the others")
     wait_until(lambda: consumer.metric("writebehind_pending_writes") == waiting, 10, "the stuck ones alone to be left")
-    held = consumer.metric("writebehind_held_bytes")
+    wait_until(lambda: waiting * 1000 < consumer.metric("writebehind_held_bytes") < waiting * 4000, 10,
+               "their own memory alone to be held")
     peak = consumer.rss_bytes(peak=True)
-    assert peak < BUDGET + 96 * MIB, f"{peak / MIB:.0f} MiB at the peak while {held / MIB:.1f} MiB are said to be held"
-    assert waiting * 1000 < held < waiting * 4000
+    assert peak < BUDGET + 96 * MIB, f"{peak / MIB:.0f} MiB at the peak"
 
     consumer.pause()  # it sends nothing while there is no rule
     time.sleep(0.5)

@@ -8,6 +8,7 @@ import threading
 
 import pytest
 
+from harness.group import conditions
 from harness.paths import need_tool
 from harness.process import wait_until
 
@@ -75,8 +76,11 @@ def test_promise_11_an_unknown_certificate_is_refused(topics, sandbox, front, st
     topics.broker.publish(topics.writes, [("a", '{"id":"a","pk":"p"}')])
     consumer = start("consumer", [topics.env, env], wait=False)
     wait_until(lambda: "certificate" in consumer.log(), 20, "the log to tell of the certificate")
-    conditions = {c["name"]: c for c in consumer.get("/readyz").json()["conditions"]}
-    assert not conditions["containers"]["ok"] and "certificate" in conditions["containers"]["why"]
+
+    def told():
+        condition = conditions(consumer)[1].get("containers", {"ok": True})
+        return not condition["ok"] and "certificate" in condition["why"]
+    wait_until(told, 10, "readyz, too")
     assert front.handshakes == 0
     assert sandbox.target.count() == 0
 

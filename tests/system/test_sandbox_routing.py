@@ -3,7 +3,6 @@
 import json
 import subprocess
 import threading
-import time
 
 import pytest
 from azure.cosmos import CosmosClient, PartitionKey
@@ -11,6 +10,7 @@ from azure.cosmos.partition_key import NonePartitionKeyValue
 
 from harness.cosmos import Account, Target, own_members
 from harness.paths import NODE_DIR, node
+from harness.process import wait_until
 from harness.wire import Wire, upsert_operation
 
 KINDS = {
@@ -147,13 +147,12 @@ def test_a_split_that_goes_on_for_a_while(make_sandbox, substatus):
     home = next(i for i in "01" if wire.bulk(operation, i).status_code == 200)
     away = "1" if home == "0" else "0"
     order = {"substatus": substatus} if substatus else {}
-    children = change(sandbox, "split", range=home, completing_ms=1500, **order)["children"]
+    children = change(sandbox, "split", range=home, completing_ms=3000, **order)["children"]
     wanted = (410, substatus or 1007)
     assert status(wire.upsert({"id": "a", "pk": "p"})) == wanted
     assert [status(wire.bulk(operation, i)) for i in [home, *children]] == [wanted] * 3
     assert wire.bulk(operation, away).status_code == 207
-    time.sleep(1.6)
-    assert wire.upsert({"id": "a", "pk": "p"}).status_code == 200
+    wait_until(lambda: wire.upsert({"id": "a", "pk": "p"}).status_code == 200, 10, "the split to be complete")
     assert status(wire.bulk(operation, home)) == (410, 1002)
 
 
@@ -179,11 +178,10 @@ def test_a_container_made_anew(make_sandbox):
     where = f"database={wire.target.database}&container={wire.target.container}"
     assert [json.loads(line)["id"] for line in sandbox.get("/_sandbox/documents?" + where).text.splitlines()] == ["b"]
     other = {"id": sandbox.info["container"], "partitionKey": {"paths": ["/other"], "kind": "Hash", "version": 2}}
-    change(sandbox, "recreate", definition=other, missing_ms=700)
+    change(sandbox, "recreate", definition=other, missing_ms=3000)
     assert status(wire.upsert({"id": "b", "pk": "p"})) == (404, 1003)
     assert wire.send("GET", "colls", path="/" + wire.link).status_code == 404
-    time.sleep(0.8)
-    assert status(wire.upsert({"id": "b", "pk": "p"})) == (400, 1001)
+    wait_until(lambda: status(wire.upsert({"id": "b", "pk": "p"})) == (400, 1001), 10, "the new container")
 
 
 def test_a_container_deleted_and_created_by_a_client(make_sandbox):

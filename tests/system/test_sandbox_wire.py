@@ -132,10 +132,16 @@ def test_request_units_throttle_bulk_and_points(one):
     throttled = [r for r in results if r["statusCode"] == 429]
     assert 10 <= 60 - len(throttled) <= 40
     assert all(r["subStatusCode"] == 3200 and 1 <= r["retryAfterMilliseconds"] <= 1000 for r in throttled)
-    point = one.wire.upsert({"id": "x", "pk": "p"})
+
+    def spent_and_asked():
+        """A point write after a bulk; the next second may have begun between them, and then it is let in."""
+        one.wire.bulk([upsert_operation(d) for d in documents(60)])
+        answer = one.wire.upsert({"id": "x", "pk": "p"})
+        return [answer] if not answer.ok else None
+    point, = wait_until(spent_and_asked, 20, "a point write to be throttled")
     assert point.status_code == 429 and int(point.headers["x-ms-retry-after-ms"]) >= 1
     assert point.headers["x-ms-substatus"] == "3200"
-    wait_until(lambda: one.wire.upsert({"id": "x", "pk": "p"}).status_code == 201, 5, "the next second")
+    wait_until(lambda: one.wire.upsert({"id": "y", "pk": "p"}).status_code == 201, 20, "the next second")
 
 
 def test_bulk_can_be_switched_off(one):
@@ -190,7 +196,7 @@ def test_hanging_and_garbage(one):
            {"action": "garbage", "count": 1, "match": {"id": "c"}})
     for name in ("a", "b"):
         with pytest.raises(requests.exceptions.ReadTimeout):
-            one.wire.upsert({"id": name, "pk": "p"}, timeout=0.3)
+            one.wire.upsert({"id": name, "pk": "p"}, timeout=1)
     garbage = one.wire.upsert({"id": "c", "pk": "p"})
     assert garbage.status_code == 200
     with pytest.raises(ValueError):
@@ -309,13 +315,13 @@ def test_kafka_says_loudly_what_it_drops(make_sandbox):
         producer.produce(TOPICS[0], value=bytes([i % 251]) * 1000)
         producer.poll(0)
     assert producer.flush(20) == 0
-    sandbox.process.wait_log("RECORDS DROPPED", 10)
+    sandbox.process.wait_log("RECORDS DROPPED", 20)
 
     def counted():
         kafka = sandbox.get("/_sandbox/stats").json()["kafka"]
         topic = next(t for t in kafka["topics"] if t["topic"] == TOPICS[0])
         return kafka["dropped"] == topic["dropped"] > 3000 and topic["records"] == 9000
-    wait_until(counted, 10, "the count of what was dropped")
+    wait_until(counted, 20, "the count of what was dropped")
 
 
 def test_a_taken_port_is_an_error(sandbox, make_sandbox):

@@ -46,7 +46,7 @@ def assert_went(consumer, way):
 def test_each_topic_is_written_to_its_container(topics, way, mapped, start):
     base, targets, topic_map = mapped
     consumer = start("consumer", [topics.env, base.env], {"topic.map": topic_map})
-    wait_until(lambda: consumer.metric("writebehind_assigned_partitions") == 8 + 3 + 3, 20, "all partitions")
+    wait_until(lambda: consumer.metric("writebehind_assigned_partitions") == 8 + 3 + 3, 30, "all partitions")
     default = make_documents(300, "default")
     topics.broker.publish(topics.writes, records(default))
     for topic, target in targets.items():

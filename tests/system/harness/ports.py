@@ -1,11 +1,14 @@
 """Free TCP ports on loopback."""
 
+import os
 import random
 import socket
 
 # The kernel hands client sockets ports from 32768 up: below that, nobody takes a port between our look and our use of
-# it, except another test run, which draws at random as well.
+# it, except another test run, which draws at random as well. The workers of one run draw from parts of their own.
 LOWEST, HIGHEST = 20000, 32000
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 
 _given = set()
 
@@ -13,7 +16,7 @@ _given = set()
 def free_port():
     """Returns a port that nothing listens on, never the same one twice in a process."""
     for _ in range(500):
-        port = random.randrange(LOWEST, HIGHEST)
+        port = random.randrange(LOWEST + WORKER, HIGHEST, WORKERS)
         if port in _given:
             continue
         with socket.socket() as probe:

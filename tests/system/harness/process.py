@@ -79,9 +79,10 @@ class Process:
     def wait_log(self, text, timeout_s=20):
         """Waits until this life's log holds `text`; raises ProcessFailed if the process ends before."""
         def look():
+            running = self.running()  # before reading: its last words may be the ones
             if text in self.log(this_life=True):
                 return True
-            if not self.running():
+            if not running:
                 raise self.failed(f"ended with {self.returncode} before it wrote {text!r}")
             return False
         wait_until(look, timeout_s, f"{text!r} in {self.log_path}")

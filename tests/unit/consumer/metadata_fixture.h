@@ -231,7 +231,7 @@ static inline void start(struct fixture *f)
 	service_start(&f->s);
 	(void)snprintf(f->endpoint, sizeof f->endpoint, "http://127.0.0.1:%u", f->s.port);
 	f->options = (struct wb_cosmos_options){
-		.endpoint = f->endpoint, .request_timeout_ms = 20000, .connect_timeout_ms = 5000
+		.endpoint = f->endpoint, .request_timeout_ms = 20000, .connect_timeout_ms = 20000
 	};
 	f->options.key.len = 64;
 	settings.health = f->health = wb_health_new();

@@ -98,7 +98,8 @@ static void bulk_that_was_refused_strangely_is_asked_for_again(void **state)
 		UNTIL(wb_container_state(f.c) == WB_CONTAINER_KNOWN);
 		before = route(f.c, 0x30);
 		assert_false(before->bulk);
-		assert_int_equal(count_of(&f.s, &f.s.probes), 3);
+		/* Three, and perhaps the first of those that are asked again. */
+		assert_in_range(count_of(&f.s, &f.s.probes), 3, 4);
 		UNTIL(count_of(&f.s, &f.s.probes) >= 5); /* doubted in vain: that stands in nobody's way */
 		assert_false(atomic_load(&before->gone));
 		assert_true(wb_health_ready(f.health));

@@ -106,7 +106,7 @@ static int set_up(void **state)
 	f->thread = wb_thread_start("server", serve, f);
 	(void)snprintf(f->endpoint, sizeof f->endpoint, "http://127.0.0.1:%u", ntohs(at.sin_port));
 	f->options = (struct wb_cosmos_options){
-		.request_timeout_ms = 5000, .connect_timeout_ms = 1000, .endpoint = f->endpoint
+		.request_timeout_ms = 20000, .connect_timeout_ms = 20000, .endpoint = f->endpoint
 	};
 	memset(f->options.key.bytes, 7, 64);
 	f->options.key.len = 64;

@@ -17,7 +17,7 @@ static void reads_status_headers_and_body(void **state)
 
 	(void)state;
 	server_start(&s, answers);
-	client_start(&c, s.port, 2000, 4);
+	client_start(&c, s.port, 20000, 4);
 	o = exchange(c.t, "POST", "[1]");
 	assert_int_equal(o.reply.status, 429);
 	assert_int_equal(o.reply.substatus, 3200);
@@ -48,7 +48,7 @@ static void sends_what_the_service_needs(void **state)
 
 	(void)state;
 	server_start(&s, answers);
-	client_start(&c, s.port, 2000, 4);
+	client_start(&c, s.port, 20000, 4);
 	(void)exchange(c.t, "POST", "{\"id\":\"a\"}");
 	assert_int_equal(exchange(c.t, "DELETE", NULL).reply.status, 204);
 	client_stop(&c);
@@ -73,7 +73,7 @@ static void a_redirect_is_a_reply_and_not_followed(void **state)
 
 	(void)state;
 	server_start(&s, answers);
-	client_start(&c, s.port, 2000, 4);
+	client_start(&c, s.port, 20000, 4);
 	assert_int_equal(exchange(c.t, "POST", "x").reply.status, 302);
 	client_stop(&c);
 	server_stop(&s);
@@ -91,7 +91,7 @@ static void a_reply_that_is_cut_short_is_none(void **state)
 
 	(void)state;
 	server_start(&s, answers);
-	client_start(&c, s.port, 2000, 4);
+	client_start(&c, s.port, 20000, 4);
 	o = exchange(c.t, "POST", "x");
 	assert_int_equal(o.reply.status, 0);
 	assert_int_equal(o.reply.substatus, 0);
@@ -106,7 +106,7 @@ static void nobody_listening_is_told_in_words(void **state)
 	struct outcome o;
 
 	(void)state;
-	client_start(&c, 1, 2000, 4);
+	client_start(&c, 1, 20000, 4);
 	o = exchange(c.t, "POST", "x");
 	assert_int_equal(o.reply.status, 0);
 	assert_false(o.reply.timed_out);
@@ -141,7 +141,7 @@ static void what_is_in_flight_at_the_end_is_dropped(void **state)
 
 	(void)state;
 	server_start(&s, answers);
-	client_start(&c, s.port, 2000, 4);
+	client_start(&c, s.port, 20000, 4);
 	wb_transport_send(c.t, &request, take, &o);
 	wb_transport_run(c.t, 0);
 	wb_transport_wake(c.t);
@@ -355,7 +355,7 @@ static void requests_follow_the_account(void **state)
 	(void)state;
 	server_start(&before, answers);
 	server_start(&after, others);
-	client_start(&c, before.port, 2000, 1);
+	client_start(&c, before.port, 20000, 1);
 	assert_string_equal(exchange(c.t, "POST", "x").body, "first");
 	(void)snprintf(moved, sizeof moved, "http://127.0.0.1:%u/", after.port);
 	assert_true(wb_account_move(&c.account, wb_slice_cstr(moved)));
@@ -383,7 +383,7 @@ static void verbs_and_types_go_as_they_are(void **state)
 
 	(void)state;
 	server_start(&s, answers);
-	client_start(&c, s.port, 2000, 1);
+	client_start(&c, s.port, 20000, 1);
 	wb_transport_send(c.t, &request, take, &o);
 	while (o.count == 0)
 		wb_transport_run(c.t, 1000);
@@ -476,7 +476,7 @@ static void a_connection_that_is_used_again_is_guarded_too(void **state)
 
 	(void)state;
 	server_start(&s, answers);
-	client_start(&c, s.port, 2000, 1);
+	client_start(&c, s.port, 20000, 1);
 	wb_transport_guard(c.t, ask_guard, &passes);
 	assert_int_equal(exchange(c.t, "POST", "first").reply.status, 200);
 	send_one(&c, &refused);

@@ -46,7 +46,7 @@ static void a_body_can_be_read_while_it_is_sent(void **state)
 
 	(void)state;
 	server_start(&s, answers);
-	client_start(&c, s.port, 2000, 1);
+	client_start(&c, s.port, 20000, 1);
 	assert_int_equal(exchange(c.t, "POST", "[1]").reply.status, 200);
 	assert_int_equal(exchange_text(c.t, &text).reply.status, 201);
 	assert_int_equal(exchange(c.t, "GET", NULL).reply.status, 202);
@@ -72,7 +72,7 @@ static void it_is_read_again_when_its_connection_turns_out_to_be_closed(void **s
 
 	(void)state;
 	server_start(&s, answers);
-	client_start(&c, s.port, 2000, 1);
+	client_start(&c, s.port, 20000, 1);
 	assert_int_equal(exchange(c.t, "POST", "[1]").reply.status, 200);
 	assert_int_equal(exchange_text(c.t, &text).reply.status, 201);
 	client_stop(&c);

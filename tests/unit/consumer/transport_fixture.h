@@ -110,7 +110,7 @@ static inline void server_stop(struct server *s)
 
 static inline struct wb_cosmos_options options_for(unsigned port, char endpoint[64])
 {
-	struct wb_cosmos_options o = { .request_timeout_ms = 2000, .connect_timeout_ms = 1000 };
+	struct wb_cosmos_options o = { .request_timeout_ms = 20000, .connect_timeout_ms = 20000 };
 
 	(void)snprintf(endpoint, 64, "http://127.0.0.1:%u", port);
 	o.endpoint = endpoint;
