@@ -24,9 +24,11 @@
  * (worker.c), the program itself the rest. */
 #define READ_SHARE(budget)  ((budget) / 10 * 6)
 #define QUEUE_SHARE(budget) ((budget) / 8)
-#define FETCH_SHARE(budget) ((budget) / 16)
+#define FETCH_SHARE(budget) ((budget) / 32)
 #define FETCH_MAX_BYTES     (INT64_C(48) << 20) /* librdkafka's default is 50 MB */
-#define PARTITION_MAX_BYTES (INT64_C(1) << 20)
+/* Of one partition in a fetch. Kafka counts them compressed, and what they become in memory is known too late: so they are
+ * no more than a round trip is worth. */
+#define PARTITION_MAX_BYTES (INT64_C(128) << 10)
 
 static void wake(void *arg)
 {

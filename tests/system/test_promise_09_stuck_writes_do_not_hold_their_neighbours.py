@@ -34,7 +34,7 @@ def test_promise_9_stuck_writes_do_not_hold_their_neighbours(kafka, topics, make
     wait_until(lambda: consumer.metric("writebehind_pending_writes") == waiting, 10, "the stuck ones alone to be left")
     held = consumer.metric("writebehind_held_bytes")
     peak = consumer.rss_bytes(peak=True)
-    assert peak < BUDGET + 96 * MIB, f"{peak / MIB:.0f} MiB at the peak while {held / MIB:.1f} MiB are said to be held"
+    assert peak < BUDGET + 48 * MIB, f"{peak / MIB:.0f} MiB at the peak while {held / MIB:.1f} MiB are said to be held"
     assert waiting * 1000 < held < waiting * 4000
 
     consumer.pause()  # it sends nothing while there is no rule
