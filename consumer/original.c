@@ -5,9 +5,6 @@
 #include <assert.h>
 #include <stdlib.h>
 
-/* More would be kept for nothing, as what is in use is charged to the budget and this is not. */
-#define SPARE_BYTES_MAX ((size_t)4 << 20)
-
 static unsigned step_of(size_t size)
 {
 	return (unsigned)((size - 1) / WB_ORIGINAL_STEP_BYTES);
@@ -18,9 +15,12 @@ static bool is_large(size_t size)
 	return size > (size_t)WB_ORIGINAL_STEPS * WB_ORIGINAL_STEP_BYTES;
 }
 
-void wb_originals_init(struct wb_originals *all)
+_Static_assert(WB_ORIGINAL_STEPS == 64, "sizes has a bit for each step");
+
+void wb_originals_init(struct wb_originals *all, size_t spare_max_bytes)
 {
 	memset(all, 0, sizeof *all);
+	all->spare_max_bytes = spare_max_bytes;
 	atomic_init(&all->let_go, NULL);
 }
 
@@ -31,6 +31,8 @@ static struct wb_original *pop_spare(struct wb_originals *all, unsigned step)
 	if (o) {
 		all->spare[step] = o->next;
 		all->spare_bytes -= o->size;
+		if (!o->next)
+			all->sizes &= ~(UINT64_C(1) << step);
 	}
 	return o;
 }
@@ -75,7 +77,10 @@ static bool keeps_spare(void)
 /* Sizes that are not asked for any more give way, one after the other; the others come back. */
 static void evict(struct wb_originals *all)
 {
-	while (all->spare_bytes > SPARE_BYTES_MAX) {
+	while (all->spare_bytes > all->spare_max_bytes) {
+		uint64_t later = all->sizes >> all->evict << all->evict;
+
+		all->evict = (unsigned)__builtin_ctzll(later ? later : all->sizes);
 		free(pop_spare(all, all->evict));
 		all->evict = (all->evict + 1) % WB_ORIGINAL_STEPS;
 	}
@@ -89,6 +94,7 @@ static void put_block(struct wb_originals *all, struct wb_original *o)
 	}
 	o->next = all->spare[step_of(o->size)];
 	all->spare[step_of(o->size)] = o;
+	all->sizes |= UINT64_C(1) << step_of(o->size);
 	all->spare_bytes += o->size;
 	evict(all);
 }

@@ -33,11 +33,13 @@ struct wb_originals {
 	_Atomic(struct wb_original *) let_go; /* not collected yet */
 	size_t held_bytes; /* of all that are not collected */
 	struct wb_original *spare[WB_ORIGINAL_STEPS]; /* by size */
-	size_t spare_bytes;
+	uint64_t sizes; /* bit n: there is one in spare[n] */
+	size_t spare_bytes, spare_max_bytes;
 	unsigned evict; /* the size that gives way next when there is too much to spare */
 };
 
-void wb_originals_init(struct wb_originals *all);
+/* spare_max_bytes: kept for what is read next, as writes end in bursts; what is in use is charged, this is not. */
+void wb_originals_init(struct wb_originals *all, size_t spare_max_bytes);
 /* Every original must have been let go. */
 void wb_originals_release(struct wb_originals *all);
 /* Copies a record; *key and *value are the copies then (data NULL: there is none). */

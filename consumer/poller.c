@@ -20,13 +20,16 @@
 #define HAND_BACK_MS    500
 #define SETTLE_MS       200
 #define EVENTS_PER_TURN 100
-/* Shares of the memory budget: records on their way, librdkafka's queue, and one fetch. Requests in flight have an eighth
- * (worker.c), the program itself the rest. */
+/* Shares of the memory budget: records on their way, librdkafka's queue, one fetch, and memory of records that are done.
+ * Requests in flight have an eighth (worker.c), the program itself the rest. */
 #define READ_SHARE(budget)  ((budget) / 10 * 6)
 #define QUEUE_SHARE(budget) ((budget) / 8)
-#define FETCH_SHARE(budget) ((budget) / 16)
+#define FETCH_SHARE(budget) ((budget) / 32)
+#define SPARE_SHARE(budget) ((budget) / 16)
 #define FETCH_MAX_BYTES     (INT64_C(48) << 20) /* librdkafka's default is 50 MB */
-#define PARTITION_MAX_BYTES (INT64_C(1) << 20)
+/* Of one partition in a fetch. Kafka counts them compressed, and what they become in memory is known too late: so they are
+ * no more than a round trip is worth. */
+#define PARTITION_MAX_BYTES (INT64_C(128) << 10)
 
 static void wake(void *arg)
 {
@@ -271,7 +274,7 @@ static void set_up(struct wb_poller *p, const struct wb_poller_settings *setting
 	p->to_worker = wb_xcalloc((size_t)o->workers, sizeof *p->to_worker);
 	wb_handover_init(&p->finished, wake, p);
 	wb_handover_init(&p->returned, wake, p);
-	wb_originals_init(&p->originals);
+	wb_originals_init(&p->originals, (size_t)SPARE_SHARE(o->memory_budget_bytes));
 	atomic_init(&p->fatal, false);
 	atomic_init(&p->containers_changed, false);
 	wb_gate_init(&p->gate, wake, p);

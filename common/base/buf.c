@@ -38,7 +38,7 @@ void wb_buf_truncate(struct wb_buf *b, size_t len)
 		b->data[len] = '\0';
 }
 
-char *wb_buf_reserve(struct wb_buf *b, size_t extra)
+char *wb_buf_grow(struct wb_buf *b, size_t extra)
 {
 	size_t need, cap;
 	char *data;
@@ -87,11 +87,6 @@ void wb_buf_append_cstr(struct wb_buf *b, const char *s)
 void wb_buf_append_slice(struct wb_buf *b, struct wb_slice s)
 {
 	wb_buf_append(b, s.data, s.len);
-}
-
-void wb_buf_append_char(struct wb_buf *b, char c)
-{
-	wb_buf_append(b, &c, 1);
 }
 
 void wb_buf_append_u64(struct wb_buf *b, uint64_t value)

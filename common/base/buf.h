@@ -34,17 +34,38 @@ void wb_buf_truncate(struct wb_buf *b, size_t len);
 void wb_buf_append(struct wb_buf *b, const void *data, size_t len);
 void wb_buf_append_cstr(struct wb_buf *b, const char *s);
 void wb_buf_append_slice(struct wb_buf *b, struct wb_slice s);
-void wb_buf_append_char(struct wb_buf *b, char c);
 void wb_buf_append_u64(struct wb_buf *b, uint64_t value);
 void wb_buf_append_i64(struct wb_buf *b, int64_t value);
 void wb_buf_appendf(struct wb_buf *b, const char *format, ...) WB_PRINTF(2, 3);
 /* Appends s as a JSON string with its quotes: control bytes, quote and backslash are escaped, bytes that are not
  * UTF-8 become U+FFFD, everything else stays as it is. */
 void wb_buf_append_json_string(struct wb_buf *b, struct wb_slice s);
+/* wb_buf_reserve where there is no room yet. */
+char *wb_buf_grow(struct wb_buf *b, size_t extra) WB_MUST_USE;
 /* Makes room for at least extra more bytes and returns where they go; the writer then adds to len itself. The byte
  * after extra bytes is zero already; a writer that adds fewer ends with wb_buf_truncate(b, b->len).
  * NULL (and a failed buffer) when that would exceed the maximum. */
-char *wb_buf_reserve(struct wb_buf *b, size_t extra) WB_MUST_USE;
+WB_MUST_USE static inline char *wb_buf_reserve(struct wb_buf *b, size_t extra)
+{
+	char *to;
+
+	/* What is allocated is never more than the maximum and its terminator. */
+	if (WB_UNLIKELY(b->err || extra >= b->cap - b->len))
+		return wb_buf_grow(b, extra);
+	to = b->data + b->len;
+	to[0] = '\0';
+	to[extra] = '\0';
+	return to;
+}
+static inline void wb_buf_append_char(struct wb_buf *b, char c)
+{
+	char *to = wb_buf_reserve(b, 1);
+
+	if (!to)
+		return;
+	*to = c;
+	b->len++;
+}
 
 enum wb_err wb_buf_status(const struct wb_buf *b) WB_MUST_USE;
 static inline struct wb_slice wb_buf_slice(const struct wb_buf *b)

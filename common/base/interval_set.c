@@ -55,9 +55,18 @@ static void insert_at(struct wb_interval_set *s, size_t at, uint64_t first, uint
 	s->count++;
 }
 
+/* How many numbers of a range lie from first to last; it may only touch them. */
+static uint64_t overlap(struct wb_interval range, uint64_t first, uint64_t last)
+{
+	uint64_t low = range.first > first ? range.first : first;
+	uint64_t high = range.last < last ? range.last : last;
+
+	return low <= high ? high - low + 1 : 0;
+}
+
 uint64_t wb_interval_set_add(struct wb_interval_set *s, uint64_t first, uint64_t last)
 {
-	uint64_t before, low = first, high = last;
+	uint64_t before = 0, low = first, high = last;
 	size_t from, to;
 
 	assert(first <= last);
@@ -69,12 +78,11 @@ uint64_t wb_interval_set_add(struct wb_interval_set *s, uint64_t first, uint64_t
 			insert_at(s, s->count, first, last);
 		return last - first + 1;
 	}
-	before = wb_interval_set_count_in(s, first, last);
 	/* The ranges from..to-1 overlap or touch the new one and become one with it. */
 	from = first_ending_from(s, first > 0 ? first - 1 : 0);
 	to = from;
 	while (to < s->count && (last == UINT64_MAX || s->ranges[to].first <= last + 1))
-		to++;
+		before += overlap(s->ranges[to++], first, last);
 	if (from == to) {
 		insert_at(s, from, first, last);
 		return last - first + 1;
@@ -100,12 +108,8 @@ uint64_t wb_interval_set_count_in(const struct wb_interval_set *s, uint64_t firs
 {
 	uint64_t total = 0;
 
-	for (size_t i = first_ending_from(s, first); i < s->count && s->ranges[i].first <= last; i++) {
-		uint64_t low = s->ranges[i].first > first ? s->ranges[i].first : first;
-		uint64_t high = s->ranges[i].last < last ? s->ranges[i].last : last;
-
-		total += high - low + 1;
-	}
+	for (size_t i = first_ending_from(s, first); i < s->count && s->ranges[i].first <= last; i++)
+		total += overlap(s->ranges[i], first, last);
 	return total;
 }
 

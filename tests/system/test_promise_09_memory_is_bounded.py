@@ -31,7 +31,7 @@ def test_promise_9_a_backlog_during_an_outage_does_not_grow_memory(kafka, topics
     private_cosmos_server.fail_with(0)
     wait_until(lambda: consumer.metric("writebehind_outcomes_total", outcome="written") >= count, 120, "all to be written")
     peak = resident_peak(consumer)
-    assert max(held, peak) < 64 * MIB + 96 * MIB, f"{held / MIB:.0f} MiB in the outage, {peak / MIB:.0f} MiB in all"
+    assert max(held, peak) < 64 * MIB + 48 * MIB, f"{held / MIB:.0f} MiB in the outage, {peak / MIB:.0f} MiB in all"
     assert kafka.end_offsets(topics.dead_letters) == {p: (0, 0) for p in range(8)}
 
 

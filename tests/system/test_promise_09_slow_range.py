@@ -22,4 +22,4 @@ def test_promise_9_a_slow_range_does_not_hold_its_neighbours_memory(kafka, topic
     wait_until(lambda: written(consumer) > DOCUMENTS * 0.97, 120, "the fast ranges to be written")
     sandbox.delete("/_sandbox/faults").raise_for_status()
     peak = consumer.rss_bytes(peak=True)
-    assert peak < BUDGET + 96 * MIB, f"{peak / MIB:.0f} MiB at the peak"
+    assert peak < BUDGET + 48 * MIB, f"{peak / MIB:.0f} MiB at the peak"

@@ -35,7 +35,7 @@ def test_promise_9_stuck_writes_do_not_hold_their_neighbours(kafka, topics, make
     wait_until(lambda: waiting * 1000 < consumer.metric("writebehind_held_bytes") < waiting * 4000, 10,
                "their own memory alone to be held")
     peak = consumer.rss_bytes(peak=True)
-    assert peak < BUDGET + 96 * MIB, f"{peak / MIB:.0f} MiB at the peak"
+    assert peak < BUDGET + 48 * MIB, f"{peak / MIB:.0f} MiB at the peak"
 
     consumer.pause()  # it sends nothing while there is no rule
     time.sleep(0.5)

@@ -142,7 +142,7 @@ void model_world_init(struct model_world *world, uint64_t seed)
 	int items;
 
 	*world = (struct model_world){ .seed = seed, .random.state = seed, .now_ms = MODEL_EPOCH_MS };
-	wb_originals_init(&world->originals);
+	wb_originals_init(&world->originals, 1 << 20);
 	(void)wb_prng_next(&world->random);
 	make_plan(world);
 	world->partitions = 2 + (int)model_random(world, 2);

@@ -58,7 +58,7 @@ static inline int recording_setup(void **state)
 	mock_set(&r->mock, "topic.metadata.refresh.fast.interval.ms", "20");
 	mock_topic(&r->mock, "results", 4);
 	mock_topic(&r->mock, "letters", 2);
-	wb_originals_init(&r->originals);
+	wb_originals_init(&r->originals, 1 << 20);
 	wb_handover_init(&r->finished, NULL, NULL);
 	for (int32_t p = 0; p < PARTITIONS; p++)
 		r->assignments[p] = (struct wb_assignment){ .topic = "writes", .partition = p };

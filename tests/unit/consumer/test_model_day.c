@@ -342,7 +342,7 @@ static void setup(struct day *d)
 	d->container = wb_xmalloc(1);
 	d->health = wb_health_new();
 	d->metrics = wb_metrics_new();
-	wb_originals_init(&d->originals);
+	wb_originals_init(&d->originals, 1 << 20);
 	d->log_fd = memfd_create("log", 0);
 	assert_true(d->log_fd >= 0);
 	d->log = wb_log_new("test", d->log_fd, WB_LOG_INFO, WB_LOG_LOGFMT);

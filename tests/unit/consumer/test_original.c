@@ -13,6 +13,8 @@
 
 #define STEP  ((size_t)WB_ORIGINAL_STEP_BYTES)
 #define LARGE (WB_ORIGINAL_STEPS * STEP)
+/* Fewer blocks than the tests make fit. */
+#define SPARE_MAX ((size_t)1 << 20)
 
 static struct wb_original *copy_of(struct wb_originals *all, struct wb_slice value)
 {
@@ -43,7 +45,7 @@ static void a_record_is_copied_byte_for_byte(void **state)
 	struct wb_original *o;
 
 	(void)state;
-	wb_originals_init(&all);
+	wb_originals_init(&all, SPARE_MAX);
 	o = wb_original_new(&all, &key, &value, headers, WB_ARRAY_LEN(headers));
 	memset(text, 'x', sizeof text);
 	assert_true(wb_slice_eq_cstr(key, "key"));
@@ -67,7 +69,7 @@ static void absent_is_not_empty(void **state)
 	struct wb_original *o;
 
 	(void)state;
-	wb_originals_init(&all);
+	wb_originals_init(&all, SPARE_MAX);
 	o = wb_original_new(&all, &key, &value, NULL, 0);
 	assert_null(key.data);
 	assert_non_null(value.data);
@@ -83,7 +85,7 @@ static void what_is_held_is_what_is_allocated_until_it_is_collected(void **state
 	struct wb_originals all;
 
 	(void)state;
-	wb_originals_init(&all);
+	wb_originals_init(&all, SPARE_MAX);
 	for (size_t i = 0; i < WB_ARRAY_LEN(sizes); i++) {
 		struct wb_original *o = block_of(&all, sizes[i]);
 
@@ -105,17 +107,17 @@ static void blocks_serve_again_and_sizes_that_are_not_asked_for_give_way(void **
 
 	(void)state;
 	assert_non_null(o);
-	wb_originals_init(&all);
+	wb_originals_init(&all, SPARE_MAX);
 	for (size_t size = 8; size > 0; size -= 4) {
 		for (size_t i = 0; i < COUNT; i++)
 			o[i] = block_of(&all, size * STEP);
 		for (size_t i = 0; i < COUNT; i++)
 			wb_original_let_go(&o[i]);
 		wb_originals_collect(&all);
-		assert_true(all.spare_bytes <= (size_t)4 << 20);
+		assert_true(all.spare_bytes <= SPARE_MAX);
 	}
 #ifndef WB_ADDRESS_SANITIZER
-	assert_true(all.spare_bytes > (size_t)3 << 20);
+	assert_true(all.spare_bytes > SPARE_MAX / 4 * 3);
 	assert_non_null(all.spare[3]);
 	o[0] = all.spare[3];
 	o[1] = block_of(&all, 4 * STEP);
@@ -146,7 +148,7 @@ static void any_thread_lets_go_while_others_are_made(void **state)
 
 	(void)state;
 	assert_non_null(o);
-	wb_originals_init(&all);
+	wb_originals_init(&all, SPARE_MAX);
 	for (size_t i = 0; i < (size_t)THREADS * EACH; i++)
 		o[i] = block_of(&all, 2 * STEP);
 	for (size_t i = 0; i < THREADS; i++)
