@@ -21,48 +21,43 @@ void wb_originals_init(struct wb_originals *all, size_t spare_max_bytes)
 {
 	memset(all, 0, sizeof *all);
 	all->spare_max_bytes = spare_max_bytes;
-	atomic_init(&all->let_go, NULL);
 }
 
-static struct wb_original *pop_spare(struct wb_originals *all, unsigned step)
+static void *pop_spare(struct wb_originals *all, unsigned step)
 {
-	struct wb_original *o = all->spare[step];
+	struct wb_spare_blocks *spare = &all->spare[step];
 
-	if (o) {
-		all->spare[step] = o->next;
-		all->spare_bytes -= o->size;
-		if (!o->next)
-			all->sizes &= ~(UINT64_C(1) << step);
-	}
-	return o;
+	if (spare->count == 0)
+		return NULL;
+	all->spare_bytes -= (size_t)(step + 1) * WB_ORIGINAL_STEP_BYTES;
+	if (--spare->count == 0)
+		all->sizes &= ~(UINT64_C(1) << step);
+	return spare->block[spare->count];
 }
 
 void wb_originals_release(struct wb_originals *all)
 {
-	struct wb_original *o;
+	void *block;
 
-	wb_originals_collect(all);
 	assert(all->held_bytes == 0);
 	for (unsigned step = 0; step < WB_ORIGINAL_STEPS; step++) {
-		while ((o = pop_spare(all, step)))
-			free(o);
+		while ((block = pop_spare(all, step)))
+			free(block);
+		free(all->spare[step].block);
 	}
 }
 
-static struct wb_original *take_block(struct wb_originals *all, size_t size)
+/* *size becomes the block's. */
+static void *take_block(struct wb_originals *all, size_t *size)
 {
-	struct wb_original *o;
+	void *block = NULL;
 
-	if (!is_large(size)) {
-		o = pop_spare(all, step_of(size));
-		if (o)
-			return o;
-		size = (size_t)(step_of(size) + 1) * WB_ORIGINAL_STEP_BYTES;
+	if (!is_large(*size)) {
+		block = pop_spare(all, step_of(*size));
+		*size = (size_t)(step_of(*size) + 1) * WB_ORIGINAL_STEP_BYTES;
 	}
-	o = wb_xmalloc(size);
-	o->size = size;
-	o->from = all;
-	return o;
+	all->held_bytes += *size;
+	return block ? block : wb_xmalloc(*size);
 }
 
 static bool keeps_spare(void)
@@ -86,16 +81,23 @@ static void evict(struct wb_originals *all)
 	}
 }
 
-static void put_block(struct wb_originals *all, struct wb_original *o)
+static void put_block(struct wb_originals *all, void *block, size_t size)
 {
-	if (is_large(o->size) || !keeps_spare()) {
-		free(o);
+	struct wb_spare_blocks *spare;
+
+	all->held_bytes -= size;
+	if (is_large(size) || !keeps_spare()) {
+		free(block);
 		return;
 	}
-	o->next = all->spare[step_of(o->size)];
-	all->spare[step_of(o->size)] = o;
-	all->sizes |= UINT64_C(1) << step_of(o->size);
-	all->spare_bytes += o->size;
+	spare = &all->spare[step_of(size)];
+	if (spare->count == spare->cap) {
+		spare->cap = spare->cap ? spare->cap * 2 : 16;
+		spare->block = wb_xrealloc(spare->block, spare->cap * sizeof *spare->block);
+	}
+	spare->block[spare->count++] = block;
+	all->sizes |= UINT64_C(1) << step_of(size);
+	all->spare_bytes += size;
 	evict(all);
 }
 
@@ -111,7 +113,7 @@ static struct wb_slice copy(char **at, struct wb_slice bytes)
 }
 
 struct wb_original *wb_original_new(struct wb_originals *all, struct wb_slice *key, struct wb_slice *value,
-	const struct wb_header *headers, size_t header_count)
+	const struct wb_header *headers, size_t header_count, size_t *ret_bytes)
 {
 	size_t size = sizeof(struct wb_original) + header_count * sizeof *headers + key->len + value->len;
 	struct wb_original *o;
@@ -119,8 +121,8 @@ struct wb_original *wb_original_new(struct wb_originals *all, struct wb_slice *k
 
 	for (size_t i = 0; i < header_count; i++)
 		size += headers[i].name.len + headers[i].value.len;
-	o = take_block(all, size);
-	all->held_bytes += o->size;
+	o = take_block(all, &size);
+	*ret_bytes = size;
 	o->header_count = header_count;
 	at = (char *)&o->headers[header_count];
 	for (size_t i = 0; i < header_count; i++) {
@@ -132,30 +134,9 @@ struct wb_original *wb_original_new(struct wb_originals *all, struct wb_slice *k
 	return o;
 }
 
-void wb_original_let_go(struct wb_original **original)
+void wb_original_let_go(struct wb_originals *all, struct wb_original **o, size_t bytes)
 {
-	struct wb_original *o = *original;
-	struct wb_originals *all;
-
-	if (!o)
-		return;
-	all = o->from;
-	o->next = atomic_load_explicit(&all->let_go, memory_order_relaxed);
-	while (!atomic_compare_exchange_weak_explicit(
-		&all->let_go, &o->next, o, memory_order_release, memory_order_relaxed))
-		;
-	*original = NULL;
-}
-
-void wb_originals_collect(struct wb_originals *all)
-{
-	struct wb_original *next = atomic_exchange_explicit(&all->let_go, NULL, memory_order_acquire);
-
-	while (next) {
-		struct wb_original *o = next;
-
-		next = o->next;
-		all->held_bytes -= o->size;
-		put_block(all, o);
-	}
+	if (*o)
+		put_block(all, *o, bytes);
+	*o = NULL;
 }

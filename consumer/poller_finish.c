@@ -22,7 +22,7 @@ void wb_poller_drop(struct wb_poller *p, struct wb_write *w)
 
 	if (w->container)
 		(void)wb_poller_leave_target(p, w);
-	wb_write_let_go_original(w);
+	wb_write_let_go_original(w, &p->originals);
 	p->writes_out--;
 	leave_partition(part, w);
 	wb_write_pool_put(&p->writes, &w);
@@ -45,7 +45,6 @@ bool wb_poller_take_back(struct wb_poller *p)
 	bool any;
 	struct wb_write *w;
 
-	wb_originals_collect(&p->originals);
 	wb_handover_take(&p->finished, &finished);
 	wb_handover_take(&p->returned, &returned);
 	any = finished.head || returned.head;

@@ -113,7 +113,7 @@ static void take_record(struct wb_poller *p, struct wb_partition *part, rd_kafka
 
 	w->key = bytes(message->key, message->key_len);
 	w->value = bytes(message->payload, message->len);
-	w->original = wb_original_new(&p->originals, &w->key, &w->value, p->headers, headers);
+	w->original = wb_original_new(&p->originals, &w->key, &w->value, p->headers, headers, &w->original_bytes);
 	wb_offsets_delivered(part->offsets, message->offset);
 	enter_partition(part, w);
 	w->offset = message->offset;

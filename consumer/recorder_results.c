@@ -290,7 +290,6 @@ void wb_recorder_gather(struct wb_recorder *r, struct wb_write *w, int64_t now_m
 	count_outcome(r, w);
 	if (w->outcome == WB_DEAD)
 		wb_recorder_log_dead(r, w, now_ms);
-	wb_write_let_go_original(w);
 	wb_write_advance(w, WB_WRITE_RECORDED);
 	wb_list_push(&g->writes, &w->link);
 	if (wb_result_batch_size(g->batch) >= RECORD_BYTES_MAX)

@@ -54,9 +54,9 @@ char *wb_write_make_storage(struct wb_write *w, size_t size)
 	return w->storage;
 }
 
-void wb_write_let_go_original(struct wb_write *w)
+void wb_write_let_go_original(struct wb_write *w, struct wb_originals *from)
 {
-	wb_original_let_go(&w->original);
+	wb_original_let_go(from, &w->original, w->original_bytes);
 	w->key = w->value = w->document = (struct wb_slice){ NULL, 0 };
 }
 

@@ -1,7 +1,7 @@
 /* One decoded write on its way from the writes topic into Cosmos DB, and the states that it passes through.
  *
  * A write has one owner at a time; ownership passes only through hand-overs (poller → worker → recorder → poller), so
- * its fields need no lock. Its record, the original, is held until the write is recorded: key, value and document point
+ * its fields need no lock. Its record, the original, is held until the write comes back: key, value and document point
  * into it.
  *
  *   WAITING ──> IN_FLIGHT ──> JUDGED ──> RECORDED ──> FINISHED
@@ -95,7 +95,6 @@ struct wb_write {
 	struct wb_range *range;
 
 	struct wb_slice id; /* decoded; into storage */
-	struct wb_original *original; /* owned; NULL once recorded */
 	struct wb_write_failure *failure;
 	double request_charge; /* of all attempts */
 	unsigned attempts; /* requests that carried it */
@@ -109,6 +108,8 @@ struct wb_write {
 
 	int64_t offset;
 	uint64_t seq;
+	struct wb_original *original; /* owned */
+	size_t original_bytes; /* as charged */
 	struct wb_write *read_before, *read_after; /* poller: all of the partition that have not come back */
 	char *storage; /* decoded id, canonical key, effective key, conditions; in room, or owned where that is too small */
 	char job[WB_JOB_ID_SIZE];
@@ -141,8 +142,8 @@ void wb_write_free(struct wb_write **w);
 /* Makes that much storage, in place of what there was: slices into it are no longer good. */
 char *wb_write_make_storage(struct wb_write *w, size_t size);
 void wb_write_release_storage(struct wb_write *w);
-/* The write's outcome is recorded: its original is needed no more. */
-void wb_write_let_go_original(struct wb_write *w);
+/* Its original is needed no more. */
+void wb_write_let_go_original(struct wb_write *w, struct wb_originals *from);
 
 /* Writes at rest, whose memory the next ones get: one that passes through the consumer costs no allocation. Not
  * thread-safe. */

@@ -278,7 +278,6 @@ size_t model_recorder_count(const struct model_consumer *c, const struct model_a
 void model_recorder_drop(struct model_world *world, struct model_consumer *c);
 /* The write leaves the world. */
 void model_dispose(struct model_world *world, struct wb_write *w);
-void model_let_go(struct model_world *world, struct wb_write *w);
 
 /* model_trouble.c: rebalances, crashes, freezes. */
 void model_trouble_start(struct model_world *world);

@@ -26,7 +26,7 @@ static void fill(struct model_world *world, const struct model_record *r, struct
 	w->offset = r->offset;
 	if (size)
 		w->value = wb_slice(r->document, size);
-	w->original = wb_original_new(&world->originals, &w->key, &w->value, NULL, 0);
+	w->original = wb_original_new(&world->originals, &w->key, &w->value, NULL, 0, &w->original_bytes);
 	w->document = w->value;
 	model_etag_text(r->if_match, etag);
 	at = w->storage = wb_xmalloc(128 + sizeof key->epk.bytes);

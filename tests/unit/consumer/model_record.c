@@ -16,18 +16,12 @@ struct model_delivery *model_delivery_of(const struct wb_write *w)
 	return w->owner;
 }
 
-void model_let_go(struct model_world *world, struct wb_write *w)
-{
-	wb_write_let_go_original(w);
-	wb_originals_collect(&world->originals);
-}
-
 void model_dispose(struct model_world *world, struct wb_write *w)
 {
 	struct model_delivery *d = model_delivery_of(w);
 	struct model_assignment *a = d->assignment;
 
-	model_let_go(world, w);
+	wb_write_let_go_original(w, &world->originals);
 	wb_write_free(&w);
 	free(d);
 	a->out--;
@@ -88,10 +82,8 @@ static void recorded(struct model_world *world, void *arg)
 		free(recording);
 		return;
 	}
-	for (struct wb_link *link = recording->writes.head; link; link = link->next) {
+	for (struct wb_link *link = recording->writes.head; link; link = link->next)
 		wb_write_advance(wb_write_of(link), WB_WRITE_RECORDED);
-		model_let_go(world, wb_write_of(link));
-	}
 	model_at(world, (int64_t)model_random(world, (uint64_t)world->plan.record_ms), recording->consumer,
 		acknowledged, recording);
 }

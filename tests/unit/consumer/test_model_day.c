@@ -133,8 +133,7 @@ static void take_off(void *arg, struct wb_batch *batch)
 
 static void drop(struct day *d, struct wb_write *w)
 {
-	wb_write_let_go_original(w);
-	wb_originals_collect(&d->originals);
+	wb_write_let_go_original(w, &d->originals);
 	wb_write_free(&w);
 	d->held--;
 }
@@ -200,7 +199,7 @@ static struct wb_write *make_write(struct day *d, int range)
 		document, sizeof document, "{\"id\":\"%llu\",\"pk\":\"%d\"}", (unsigned long long)item, range);
 
 	w->value = wb_slice(document, (size_t)len);
-	w->original = wb_original_new(&d->originals, &w->key, &w->value, NULL, 0);
+	w->original = wb_original_new(&d->originals, &w->key, &w->value, NULL, 0, &w->original_bytes);
 	w->document = w->value;
 	w->storage = wb_xmalloc(64);
 	w->id = wb_slice(w->storage, (size_t)snprintf(w->storage, 24, "%llu", (unsigned long long)item));

@@ -1,7 +1,6 @@
 #include "consumer/original.h"
 
 #include "common/base/compiler.h"
-#include "common/base/thread.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,22 +15,17 @@
 /* Fewer blocks than the tests make fit. */
 #define SPARE_MAX ((size_t)1 << 20)
 
-static struct wb_original *copy_of(struct wb_originals *all, struct wb_slice value)
+/* A block of so many bytes, none of which is read. */
+static struct wb_original *block_of(struct wb_originals *all, size_t size, size_t *ret_bytes)
 {
-	struct wb_slice key = wb_slice(NULL, 0);
-
-	return wb_original_new(all, &key, &value, NULL, 0);
-}
-
-/* Of a block of so many bytes, none of which is read. */
-static struct wb_original *block_of(struct wb_originals *all, size_t size)
-{
-	char *value = calloc(1, size);
+	size_t len = size - sizeof(struct wb_original);
+	char *bytes = calloc(1, len + 1);
+	struct wb_slice key = wb_slice(NULL, 0), value = wb_slice(bytes, len);
 	struct wb_original *o;
 
-	assert_non_null(value);
-	o = copy_of(all, wb_slice(value, size - sizeof(struct wb_original)));
-	free(value);
+	assert_non_null(bytes);
+	o = wb_original_new(all, &key, &value, NULL, 0, ret_bytes);
+	free(bytes);
 	return o;
 }
 
@@ -43,10 +37,11 @@ static void a_record_is_copied_byte_for_byte(void **state)
 	struct wb_slice key = wb_slice(text, 3), value = wb_slice(text + 3, 5);
 	struct wb_originals all;
 	struct wb_original *o;
+	size_t bytes;
 
 	(void)state;
 	wb_originals_init(&all, SPARE_MAX);
-	o = wb_original_new(&all, &key, &value, headers, WB_ARRAY_LEN(headers));
+	o = wb_original_new(&all, &key, &value, headers, WB_ARRAY_LEN(headers), &bytes);
 	memset(text, 'x', sizeof text);
 	assert_true(wb_slice_eq_cstr(key, "key"));
 	assert_true(wb_slice_eq_cstr(value, "value"));
@@ -56,9 +51,9 @@ static void a_record_is_copied_byte_for_byte(void **state)
 	assert_null(o->headers[1].value.data);
 	assert_int_equal(o->headers[2].name.len, 0);
 	assert_non_null(o->headers[2].value.data); /* empty, which is not absent */
-	wb_original_let_go(&o);
+	wb_original_let_go(&all, &o, bytes);
 	assert_null(o);
-	wb_original_let_go(&o);
+	wb_original_let_go(&all, &o, bytes);
 	wb_originals_release(&all);
 }
 
@@ -67,32 +62,33 @@ static void absent_is_not_empty(void **state)
 	struct wb_slice key = wb_slice(NULL, 0), value = wb_slice("", 0);
 	struct wb_originals all;
 	struct wb_original *o;
+	size_t bytes;
 
 	(void)state;
 	wb_originals_init(&all, SPARE_MAX);
-	o = wb_original_new(&all, &key, &value, NULL, 0);
+	o = wb_original_new(&all, &key, &value, NULL, 0, &bytes);
 	assert_null(key.data);
 	assert_non_null(value.data);
 	assert_int_equal(value.len, 0);
-	wb_original_let_go(&o);
+	wb_original_let_go(&all, &o, bytes);
 	wb_originals_release(&all);
 }
 
-static void what_is_held_is_what_is_allocated_until_it_is_collected(void **state)
+static void what_is_held_is_what_is_allocated(void **state)
 {
 	const size_t sizes[] = { sizeof(struct wb_original), STEP, STEP + 1, LARGE, LARGE + 1, 2000000 };
 	const size_t held[] = { STEP, STEP, 2 * STEP, LARGE, LARGE + 1, 2000000 };
 	struct wb_originals all;
+	size_t bytes;
 
 	(void)state;
 	wb_originals_init(&all, SPARE_MAX);
 	for (size_t i = 0; i < WB_ARRAY_LEN(sizes); i++) {
-		struct wb_original *o = block_of(&all, sizes[i]);
+		struct wb_original *o = block_of(&all, sizes[i], &bytes);
 
 		assert_int_equal(all.held_bytes, held[i]);
-		wb_original_let_go(&o);
-		assert_int_equal(all.held_bytes, held[i]);
-		wb_originals_collect(&all);
+		assert_int_equal(bytes, held[i]);
+		wb_original_let_go(&all, &o, bytes);
 		assert_int_equal(all.held_bytes, 0);
 	}
 	wb_originals_release(&all);
@@ -104,64 +100,27 @@ static void blocks_serve_again_and_sizes_that_are_not_asked_for_give_way(void **
 	enum { COUNT = 6000 };
 	struct wb_original **o = calloc(COUNT, sizeof *o);
 	struct wb_originals all;
+	size_t bytes;
 
 	(void)state;
 	assert_non_null(o);
 	wb_originals_init(&all, SPARE_MAX);
 	for (size_t size = 8; size > 0; size -= 4) {
 		for (size_t i = 0; i < COUNT; i++)
-			o[i] = block_of(&all, size * STEP);
+			o[i] = block_of(&all, size * STEP, &bytes);
 		for (size_t i = 0; i < COUNT; i++)
-			wb_original_let_go(&o[i]);
-		wb_originals_collect(&all);
+			wb_original_let_go(&all, &o[i], bytes);
 		assert_true(all.spare_bytes <= SPARE_MAX);
 	}
 #ifndef WB_ADDRESS_SANITIZER
 	assert_true(all.spare_bytes > SPARE_MAX / 4 * 3);
-	assert_non_null(all.spare[3]);
-	o[0] = all.spare[3];
-	o[1] = block_of(&all, 4 * STEP);
+	assert_true(all.spare[3].count > 0);
+	o[0] = all.spare[3].block[all.spare[3].count - 1];
+	o[1] = block_of(&all, 4 * STEP, &bytes);
 	assert_ptr_equal(o[0], o[1]);
-	wb_original_let_go(&o[1]);
+	wb_original_let_go(&all, &o[1], bytes);
 #endif
 	wb_originals_release(&all);
-	free(o);
-}
-
-#define THREADS 4
-#define EACH    2000
-
-static void *let_all_go(void *arg)
-{
-	struct wb_original **mine = arg;
-
-	for (size_t i = 0; i < EACH; i++)
-		wb_original_let_go(&mine[i]);
-	return NULL;
-}
-
-static void any_thread_lets_go_while_others_are_made(void **state)
-{
-	struct wb_original **o = calloc((size_t)THREADS * EACH, sizeof *o);
-	struct wb_originals all;
-	pthread_t threads[THREADS];
-
-	(void)state;
-	assert_non_null(o);
-	wb_originals_init(&all, SPARE_MAX);
-	for (size_t i = 0; i < (size_t)THREADS * EACH; i++)
-		o[i] = block_of(&all, 2 * STEP);
-	for (size_t i = 0; i < THREADS; i++)
-		threads[i] = wb_thread_start("lets-go", let_all_go, o + i * EACH);
-	for (size_t i = 0; i < EACH; i++) {
-		struct wb_original *mine = block_of(&all, STEP);
-
-		wb_originals_collect(&all);
-		wb_original_let_go(&mine);
-	}
-	for (size_t i = 0; i < THREADS; i++)
-		wb_thread_join(threads[i]);
-	wb_originals_release(&all); /* asserts that all came back */
 	free(o);
 }
 
@@ -170,9 +129,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_record_is_copied_byte_for_byte),
 		cmocka_unit_test(absent_is_not_empty),
-		cmocka_unit_test(what_is_held_is_what_is_allocated_until_it_is_collected),
+		cmocka_unit_test(what_is_held_is_what_is_allocated),
 		cmocka_unit_test(blocks_serve_again_and_sizes_that_are_not_asked_for_give_way),
-		cmocka_unit_test(any_thread_lets_go_while_others_are_made),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
