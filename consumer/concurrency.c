@@ -3,13 +3,15 @@
 #include <assert.h>
 #include <math.h>
 
-/* The mean of fewer replies says little. */
+/* A round lasts until its mean is known well enough. */
 #define ROUND_REPLIES_MIN 16
+#define ROUND_REPLIES_MAX 128
 /* A mean may be off by so many standard errors. */
 #define STANDARD_ERRORS 1.5
 /* Replies of a round come as quickly as in the quickest one; and clearly later. Times are counted in whole milliseconds. */
 #define AS_QUICK_RATIO 1.05
 #define LATE_RATIO     1.2
+#define KNOWN_RATIO    0.04
 #define RESOLUTION_MS  0.25
 /* Places that come or go at once: this part of them, at least one. */
 #define STEP_PART 4
@@ -110,13 +112,18 @@ static void shrink(struct wb_concurrency *c, double quick_ms)
 		c->limit -= c->limit - c->start > step(c) ? step(c) : c->limit - c->start;
 }
 
+/* By how much the mean of the round may be off. */
+static double off_by(const struct wb_concurrency *c, double mean_ms)
+{
+	double variance = fmax(0, c->took_squares / c->replies - mean_ms * mean_ms);
+
+	return STANDARD_ERRORS * sqrt(variance / c->replies);
+}
+
 /* The first round of a period is what the others are compared with. What throttling took away comes back up to the start
  * without comparing. */
-static void end_round(struct wb_concurrency *c, int64_t now_ms)
+static void end_round(struct wb_concurrency *c, double mean_ms, double off_ms, int64_t now_ms)
 {
-	double mean_ms = c->took_ms / c->replies;
-	double variance = fmax(0, c->took_squares / c->replies - mean_ms * mean_ms);
-	double off_ms = STANDARD_ERRORS * sqrt(variance / c->replies);
 	bool compares = c->quickest_ms > 0, as_quick;
 
 	if (!compares || mean_ms + off_ms < c->quickest_ms)
@@ -131,14 +138,20 @@ static void end_round(struct wb_concurrency *c, int64_t now_ms)
 
 void wb_concurrency_replied(struct wb_concurrency *c, int64_t took_ms, int64_t now_ms)
 {
+	double mean_ms, off_ms;
+
 	end_second(c, now_ms);
 	if (now_ms / PERIOD_MS != c->period)
 		begin_period(c, now_ms);
 	c->took_ms += (double)took_ms;
 	c->took_squares += (double)took_ms * (double)took_ms;
 	c->replies++;
-	if (c->replies >= c->limit && (c->replies >= ROUND_REPLIES_MIN || c->limit < c->start))
-		end_round(c, now_ms);
+	if (c->replies < c->limit || (c->replies < ROUND_REPLIES_MIN && c->limit >= c->start))
+		return;
+	mean_ms = c->took_ms / c->replies;
+	off_ms = off_by(c, mean_ms);
+	if (c->limit < c->start || c->replies >= ROUND_REPLIES_MAX || off_ms <= mean_ms * KNOWN_RATIO + RESOLUTION_MS)
+		end_round(c, mean_ms, off_ms, now_ms);
 }
 
 void wb_concurrency_throttled(struct wb_concurrency *c, int64_t held_ms, int64_t now_ms)

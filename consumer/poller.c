@@ -29,7 +29,7 @@
 #define FETCH_MAX_BYTES     (INT64_C(48) << 20) /* librdkafka's default is 50 MB */
 /* Of one partition in a fetch. Kafka counts them compressed, and what they become in memory is known too late: so they are
  * no more than a round trip is worth. */
-#define PARTITION_MAX_BYTES (INT64_C(256) << 10)
+#define PARTITION_MAX_BYTES (INT64_C(512) << 10)
 
 static void wake(void *arg)
 {
