@@ -23,6 +23,7 @@ from lib.load import generate
 from lib.measuring import connections_to, median
 from lib.tls import TlsFront
 
+WARM_UP = 5  # readings, in which the broker's Java compiles what the consumer will use
 IDLE_S = 60  # a run in which nothing is written for so long has failed
 
 
@@ -52,6 +53,8 @@ class Rig:
             documents, topics = self.documents(**shape), Topics(self.broker, partitions)
             say(f"publishing {documents.count} documents of {documents.mean_bytes:.0f} bytes into {partitions} partitions")
             self.publish(documents, topics)
+            for _ in range(WARM_UP):
+                self._consume(documents, topics)
             return documents, topics
         return self.once(("filled", partitions, *sorted(shape.items())), fill)
 
@@ -105,13 +108,13 @@ class Rig:
 
         def measure():
             say(f"librdkafka alone, {shape}")
-            rows = []
-            for _ in range(RUNS):
-                done = subprocess.run([BUILD / "bench" / "tool_consume", self.broker.bootstrap, topics.writes,
-                                       str(documents.count)], capture_output=True, text=True, timeout=180, check=True)
-                rows.append(json.loads(done.stdout))
-            return median(rows)
+            return median([self._consume(documents, topics) for _ in range(RUNS)])
         return self.once(("bare", *sorted(shape.items())), measure)
+
+    def _consume(self, documents, topics):
+        done = subprocess.run([BUILD / "bench" / "tool_consume", self.broker.bootstrap, topics.writes,
+                               str(documents.count)], capture_output=True, text=True, timeout=180, check=True)
+        return json.loads(done.stdout)
 
 
 class Case:
