@@ -19,7 +19,7 @@
 size_t wb_bulk_operation_size(const struct wb_write *w);
 
 /* A body: all of it but the documents, which stand in memory once and are taken from there as it is read. So the writes may
- * not go while it is read; their documents may move. */
+ * not go while it is read. */
 struct wb_bulk_body {
 	struct wb_buf frames;
 	uint32_t cuts[WB_BULK_OPERATIONS_MAX]; /* where in frames each write's document belongs */

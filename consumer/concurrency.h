@@ -1,11 +1,11 @@
 /* How many requests a range gets at once, found by itself between a minimum and a maximum.
  *
- * It begins with a few and gets more each round (about as many replies as it has places), as long as a full request waited
- * for a place and replies come as quickly as in the quickest round: more places would only lengthen a queue after that,
+ * It begins with a few and gets more each round (as many replies as it has places, and as their mean takes to be known),
+ * as long as a full request waited for a place and replies come as quickly as in the quickest round: more places would only lengthen a queue after that,
  * the server's or this process's own, as in TCP Vegas (Brakmo and Peterson, 1995). Where they come clearly later, places
  * go. What two rounds may differ by as replies scatter does not count.
  * Every 10 s half of what was found is given up and found again, in all ranges at the same moment, so that they learn how
- * quick a server is that they share, and get the same part of it. Throttling takes away the places whose share of a second
+ * quick a server is that they share. Throttling takes away the places whose share of a second
  * the range only waited in: what is left uses up what the server allows, with few operations refused and sent twice.
  * Pure: time is an argument. Not thread-safe: the range's worker owns it.
  */

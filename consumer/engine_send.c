@@ -2,8 +2,6 @@
 
 #include "common/base/mem.h"
 
-#include <assert.h>
-
 /* Memory of a request beside its body: a connection with its buffers, and the reply. */
 #define REQUEST_BYTES (32 * 1024)
 
@@ -107,17 +105,11 @@ static bool drop_withdrawn(struct wb_engine *e, struct wb_batch *b)
 
 static void write_body(struct wb_batch *b)
 {
-	size_t bytes = 0;
-
 	if (b->point)
 		return;
-	for (struct wb_link *link = b->writes.head; link; link = link->next)
-		bytes += wb_write_of(link)->bulk_bytes - wb_write_of(link)->document.len;
-	wb_buf_clear(&b->body.frames);
-	if (!wb_buf_reserve(&b->body.frames, bytes + 1))
-		wb_mem_gone(); /* keys and conditions are short: this is far below the limit */
 	wb_bulk_write(&b->body, &b->writes);
-	assert(wb_buf_status(&b->body.frames) == WB_OK);
+	if (wb_buf_status(&b->body.frames) != WB_OK)
+		wb_mem_gone(); /* keys and conditions are short: this is far below the limit */
 }
 
 static bool has_room(const struct wb_engine *e)

@@ -16,7 +16,7 @@ static void take_judged(struct wb_recorder *r, struct wb_write *w, int64_t now_m
 		return;
 	}
 	if (w->outcome == WB_DEAD && w->letter_partition < 0) {
-		wb_recorder_take_dead(r, w);
+		wb_recorder_wait_for_lane(r, w);
 		return;
 	}
 	if (w->outcome == WB_DEAD)

@@ -2,8 +2,7 @@
  *
  * Its thread takes judged writes, publishes a letter for each dead one, gathers outcomes for some 100 ms per results
  * partition, publishes them, and hands the writes over as FINISHED once acknowledged. A letter or record that Kafka did
- * not take is sent again until it does: nothing is finished without it. Originals are let go when the outcome
- * is in a batch. Thread-safe: judged from any thread; new and free from one.
+ * not take is sent again until it does: nothing is finished without it. Thread-safe: judged from any thread; new and free from one.
  */
 #ifndef WB_CONSUMER_RECORDER_H
 #define WB_CONSUMER_RECORDER_H

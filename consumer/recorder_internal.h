@@ -177,8 +177,8 @@ void wb_recorder_learn_partitions(struct wb_recorder *r, int64_t now_ms);
 void wb_recorder_give_up_results(struct wb_recorder *r, struct wb_list *ret);
 
 /* recorder_letter.c */
-/* Takes a dead write that has no letter yet. */
-void wb_recorder_take_dead(struct wb_recorder *r, struct wb_write *w);
+/* A dead write waits for its letter to be sent, for the first time or again. */
+void wb_recorder_wait_for_lane(struct wb_recorder *r, struct wb_write *w);
 void wb_recorder_send_letters(struct wb_recorder *r, int64_t now_ms);
 /* Kafka refused the letter: made smaller, or told to readyz at once and to the log once a minute, and sent again. */
 void wb_recorder_letter_refused(struct wb_recorder *r, struct wb_write *w, enum wb_err err, int64_t now_ms);

@@ -74,15 +74,10 @@ static struct wb_letter_lane *lane_of(struct wb_recorder *r, const struct wb_wri
 	return w->letter_step == WB_LETTER_TOGETHER ? &r->together : &r->alone;
 }
 
-static void wait_for_lane(struct wb_recorder *r, struct wb_write *w)
+void wb_recorder_wait_for_lane(struct wb_recorder *r, struct wb_write *w)
 {
 	w->letter_partition = -1;
 	wb_list_push(&lane_of(r, w)->waiting, &w->link);
-}
-
-void wb_recorder_take_dead(struct wb_recorder *r, struct wb_write *w)
-{
-	wait_for_lane(r, w);
 }
 
 static enum wb_err send_letter(struct wb_recorder *r, struct wb_kafka_producer *producer, struct wb_write *w)
@@ -124,7 +119,7 @@ void wb_recorder_send_letters(struct wb_recorder *r, int64_t now_ms)
 	struct wb_write *w;
 
 	while ((w = wb_delay_heap_pop_due(&r->delayed, now_ms)))
-		wait_for_lane(r, w);
+		wb_recorder_wait_for_lane(r, w);
 	r->together.producer = r->letters;
 	send_lane(r, &r->together, now_ms);
 	if (r->alone.waiting.head)
@@ -169,7 +164,7 @@ void wb_recorder_letter_refused(struct wb_recorder *r, struct wb_write *w, enum 
 	wb_counter_add(r->metrics.resent, 1);
 	if (err == WB_ETOOBIG && w->letter_step < WB_LETTER_LEAST) {
 		w->letter_step++;
-		wait_for_lane(r, w);
+		wb_recorder_wait_for_lane(r, w);
 		return;
 	}
 	if (!own_fault)
@@ -191,7 +186,7 @@ static void open_lane(struct wb_recorder *r, struct wb_letter_lane *lane)
 		return;
 	lane->valve.shut = false;
 	while ((w = wb_delay_heap_pop_due(&r->delayed, INT64_MAX)))
-		wait_for_lane(r, w);
+		wb_recorder_wait_for_lane(r, w);
 }
 
 void wb_recorder_letter_taken(struct wb_recorder *r, struct wb_write *w)

@@ -43,8 +43,7 @@ struct wb_request {
 	/* "name: value" lines, NULL ends the list; NULL: none. A body is application/json unless they say otherwise. */
 	const char *const *headers;
 	struct wb_slice body; /* must stay until the reply */
-	const struct wb_body_reader
-		*reader; /* instead of body; NULL: none. Copied; its arg must stay until the reply */
+	const struct wb_body_reader *reader; /* instead of body; NULL: none. Copied; its arg stays until the reply */
 	const char *endpoint; /* NULL: where the account is writable now */
 };
 

@@ -26,7 +26,7 @@ def test_a_hot_range_does_not_idle_the_others(topics, make_sandbox, start):
                60, "the other ranges to be written")
     pending = consumer.metric("writebehind_pending_writes")
     assert pending > COUNT / 32
-    assert consumer.metric("writebehind_cosmos_throttled_seconds_total") > 0
+    wait_until(lambda: consumer.metric("writebehind_cosmos_throttled_seconds_total") > 0, 30, "the wait to be counted")
     requests.delete(sandbox.info["cosmos"] + "/_sandbox/faults", timeout=30)
     wait_until(lambda: written() == COUNT, 60, "the range that was throttled to be written")
     sandbox.target.assert_holds(documents)

@@ -288,32 +288,6 @@ static void frames_that_do_not_fit_say_so(void **state)
 	}
 }
 
-/* It takes a copy of its own when it was in flight for long. */
-static void a_document_may_move_while_it_is_read(void **state)
-{
-	const char *text = "{\"id\":\"0123456789\"}";
-	char *first = strdup(text), *second = strdup(text), whole[256];
-	struct wb_write w = upsert("[1]", first);
-	struct wb_list list = { 0 };
-	struct wb_bulk_body body;
-	size_t len;
-
-	(void)state;
-	wb_list_push(&list, &w.link);
-	wb_bulk_init(&body, 4096);
-	wb_bulk_write(&body, &list);
-	len = wb_bulk_read(&body, whole, 70);
-	assert_in_range(body.document_at, 1, w.document.len - 1);
-	w.document = wb_slice_cstr(second);
-	free(first);
-	len += wb_bulk_read(&body, whole + len, sizeof whole - len);
-	assert_int_equal(len, body.bytes);
-	whole[len] = '\0';
-	assert_non_null(strstr(whole, text));
-	wb_bulk_release(&body);
-	free(second);
-}
-
 static const char full_reply[] =
 	"[{\"statusCode\":201,\"requestCharge\":5.43,\"eTag\":\"\\\"0000-1\\\"\"},\n"
 	" {\"statusCode\":429,\"subStatusCode\":3200,\"requestCharge\":0.38,\"retryAfterMilliseconds\":17,"
@@ -515,7 +489,6 @@ int main(void)
 		cmocka_unit_test(the_sum_of_sizes_bounds_the_body),
 		cmocka_unit_test(the_size_of_plain_writes_is_not_far_off),
 		cmocka_unit_test(frames_that_do_not_fit_say_so),
-		cmocka_unit_test(a_document_may_move_while_it_is_read),
 		cmocka_unit_test(a_full_reply_is_read),
 		cmocka_unit_test(a_reply_cut_short_anywhere_is_refused),
 		cmocka_unit_test(a_reply_of_another_length_is_refused),
