@@ -298,6 +298,7 @@ static void take_over(const struct item *item, const struct wb_record_meta *meta
 	w->epk = put(&at, epk_bytes);
 	w->if_match = put(&at, meta->if_match);
 	w->if_none_match = put(&at, meta->if_none_match);
+	w->conditional = w->if_match.data || w->if_none_match.data;
 	w->is_replay = meta->replay_of.data != NULL;
 	w->document = item->document;
 }

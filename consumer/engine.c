@@ -244,6 +244,7 @@ void wb_engine_take(struct wb_engine *e, struct wb_list *batch)
 	struct wb_write *write;
 
 	while ((write = wb_write_of(wb_list_pop(batch)))) {
+		wb_write_prefetch(batch->head);
 		enter(e, write);
 		write->bulk_bytes = write->step == WB_STEP_SEND ? wb_bulk_operation_size(write) : 0;
 		if (wb_item_order_enter(e->order, write))

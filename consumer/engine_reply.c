@@ -255,6 +255,7 @@ static void judge_operations(struct wb_engine *e, struct wb_batch *b, const stru
 		struct wb_verdict_write facts = facts_of(write);
 		struct wb_verdict verdict = wb_verdict_operation(&facts, &status);
 
+		wb_write_prefetch(b->writes.head);
 		write->request_charge += r->request_charge;
 		if (verdict.kind != WB_VERDICT_DONE) {
 			note_operation(e, rs, write, &status, reply, r->message, verdict.kind);

@@ -118,6 +118,8 @@ static uint64_t hash_of(const struct wb_item_order *o, const struct wb_write *w)
 
 static bool same_item(const struct wb_write *a, const struct wb_write *b)
 {
+	if (a == b)
+		return true;
 	return a->item_hash == b->item_hash && a->container == b->container && wb_slice_eq(a->id, b->id) &&
 		wb_slice_eq(a->pk_text, b->pk_text);
 }

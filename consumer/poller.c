@@ -215,6 +215,7 @@ static enum wb_err make_parts(struct wb_poller *p, struct wb_error *e)
 		.client_id = p->client_id,
 		.interval_ms = o->results_interval_ms,
 		.finished = &p->finished,
+		.given_up = &p->given_up,
 		.board = p->settings.board,
 		.metrics = p->settings.metrics,
 		.health = p->settings.health,
@@ -273,6 +274,7 @@ static void set_up(struct wb_poller *p, const struct wb_poller_settings *setting
 	p->workers = wb_xcalloc((size_t)o->workers, sizeof(struct wb_worker *));
 	p->to_worker = wb_xcalloc((size_t)o->workers, sizeof *p->to_worker);
 	wb_handover_init(&p->finished, wake, p);
+	wb_handover_init(&p->given_up, wake, p);
 	wb_handover_init(&p->returned, wake, p);
 	wb_originals_init(&p->originals, (size_t)SPARE_SHARE(o->memory_budget_bytes));
 	atomic_init(&p->fatal, false);
@@ -518,6 +520,7 @@ bool wb_poller_free(struct wb_poller **poller)
 	wb_poller_free_targets(p);
 	destroyed = free_client(p);
 	wb_handover_release(&p->finished);
+	wb_handover_release(&p->given_up);
 	wb_handover_release(&p->returned);
 	wb_buf_release(&p->scratch);
 	wb_write_pool_release(&p->writes);

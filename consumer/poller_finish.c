@@ -29,27 +29,33 @@ void wb_poller_drop(struct wb_poller *p, struct wb_write *w)
 	wb_poller_partition_idle(p, part);
 }
 
-/* With an outcome that is acknowledged: the offset may move. What the recorder gave up comes the same way. */
+/* Its outcome is acknowledged: the offset may move. */
 static void finish(struct wb_poller *p, struct wb_write *w)
 {
 	struct wb_partition *part = wb_poller_partition_of(w);
 
-	if (w->state == WB_WRITE_FINISHED && part->ours && !wb_offsets_finished(part->offsets, w->offset))
+	wb_write_advance(w, WB_WRITE_FINISHED);
+	if (part->ours && !wb_offsets_finished(part->offsets, w->offset))
 		assert(!"a write finished twice");
 	wb_poller_drop(p, w);
 }
 
 bool wb_poller_take_back(struct wb_poller *p)
 {
-	struct wb_list finished = { 0 }, returned = { 0 };
+	struct wb_list finished = { 0 }, given_up = { 0 }, returned = { 0 };
 	bool any;
 	struct wb_write *w;
 
 	wb_handover_take(&p->finished, &finished);
+	wb_handover_take(&p->given_up, &given_up);
 	wb_handover_take(&p->returned, &returned);
-	any = finished.head || returned.head;
-	while ((w = wb_write_of(wb_list_pop(&finished))))
+	any = finished.head || given_up.head || returned.head;
+	while ((w = wb_write_of(wb_list_pop(&finished)))) {
+		wb_write_prefetch(finished.head);
 		finish(p, w);
+	}
+	while ((w = wb_write_of(wb_list_pop(&given_up))))
+		wb_poller_drop(p, w);
 	while ((w = wb_write_of(wb_list_pop(&returned))))
 		wb_poller_take_handed_back(p, w);
 	return any;

@@ -113,7 +113,8 @@ struct wb_poller {
 	struct wb_worker **workers;
 	struct wb_list *to_worker; /* one for each */
 	struct wb_list dead; /* judged here, for the recorder */
-	struct wb_handover finished, returned;
+	struct wb_handover finished, given_up; /* from the recorder */
+	struct wb_handover returned; /* from workers */
 	struct wb_originals originals;
 	size_t writes_out; /* that have not come back */
 	int64_t read_limit_bytes;

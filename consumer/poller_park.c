@@ -89,6 +89,7 @@ static void forget(struct wb_write *w)
 	wb_write_release_storage(w);
 	wb_write_forget_failure(w);
 	w->id = w->pk_text = w->epk = w->if_match = w->if_none_match = w->document = none;
+	w->conditional = false;
 	w->range = NULL;
 	w->item_hash = 0;
 	w->step = WB_STEP_SEND;

@@ -11,7 +11,6 @@
 #define COMPLAIN_MS   60000
 /* Of a record, before it is its turn. */
 #define PREFETCHED_BYTES 2048
-#define CACHE_LINE_BYTES 64
 
 void wb_poller_bury(struct wb_poller *p, struct wb_write *w, enum wb_reason reason, const struct wb_error *why)
 {
@@ -197,7 +196,7 @@ static rd_kafka_message_t *next_message(struct wb_poller *p, unsigned count)
 	}
 	p->unnudged_bytes += (int64_t)(message->len + message->key_len);
 	/* Another thread received it, so this one's cache does not have it: it comes while the message before is worked on. */
-	for (size_t at = 0; at < message->len && at < PREFETCHED_BYTES; at += CACHE_LINE_BYTES)
+	for (size_t at = 0; at < message->len && at < PREFETCHED_BYTES; at += WB_CACHE_LINE_BYTES)
 		__builtin_prefetch((const char *)message->payload + at);
 	return message;
 }

@@ -106,8 +106,10 @@ static void *recorder_loop(void *arg)
 			return NULL;
 		if (r->partitions == 0)
 			wb_recorder_learn_partitions(r, now_ms);
-		while ((w = wb_write_of(wb_list_pop(&in))))
+		while ((w = wb_write_of(wb_list_pop(&in)))) {
+			wb_write_prefetch(in.head);
 			take_judged(r, w, now_ms);
+		}
 		wb_recorder_count_outcomes(r);
 		wb_recorder_send_letters(r, now_ms);
 		wb_refusals_look(r, &r->letters_refusals);
@@ -205,7 +207,7 @@ static void give_up_all(struct wb_recorder *r)
 	while (r->delayed.count > 0)
 		wb_list_push(&left, &wb_delay_heap_pop_due(&r->delayed, INT64_MAX)->link);
 	wb_recorder_give_up_results(r, &left);
-	wb_handover_put(r->settings.finished, &left);
+	wb_handover_put(r->settings.given_up, &left);
 }
 
 void wb_recorder_free(struct wb_recorder **r, int64_t timeout_ms)

@@ -17,7 +17,7 @@ static int32_t place_of_job(struct wb_recorder *r, const struct wb_write *w)
 {
 	struct wb_last_place *last = &r->last_job;
 
-	if (memcmp(last->job, w->job, sizeof w->job) != 0) {
+	if (memcmp(last->job, w->job, WB_JOB_ID_LEN) != 0) {
 		memcpy(last->job, w->job, sizeof w->job);
 		last->place = wb_murmur2_partition(wb_slice(w->job, WB_JOB_ID_LEN), r->partitions);
 	}
@@ -131,8 +131,6 @@ static void on_results(void *arg, const struct wb_kafka_ack *ack)
 	struct wb_recorder *r = record->recorder;
 
 	if (ack->err == WB_OK) {
-		for (struct wb_link *link = record->writes.head; link; link = link->next)
-			wb_write_advance(wb_write_of(link), WB_WRITE_FINISHED);
 		wb_handover_put(r->settings.finished, &record->writes);
 		record_free(record);
 		atomic_store(&r->results_taken, true);

@@ -120,6 +120,10 @@ struct wb_slice wb_write_traceparent(const struct wb_write *w)
 	return wb_traceparent_valid(text) ? text : wb_slice(NULL, 0);
 }
 
+_Static_assert(offsetof(struct wb_write, link) == 0, "prefetched from its link on");
+_Static_assert(
+	offsetof(struct wb_write, job) + WB_JOB_ID_LEN == WB_WRITE_HOT_BYTES, "the job is the last of the first lines");
+
 static bool allowed(enum wb_write_state from, enum wb_write_state to)
 {
 	switch (from) {

@@ -74,7 +74,9 @@ struct wb_write_failure {
 	char message[]; /* WB_FAILURE_MESSAGE_MAX bytes at most */
 };
 
-/* What every write needs on its way stands first, what only some need last: they are many more than a cache holds. */
+/* What every write needs on its way stands in the first lines of the cache, what only some need last: they are many more
+ * than a cache holds. */
+#define WB_WRITE_HOT_BYTES 256
 struct wb_write {
 	struct wb_link link; /* in the one list that it stands in */
 	struct wb_write *behind; /* item_order: the next write of the same item */
@@ -94,7 +96,10 @@ struct wb_write {
 	const struct wb_container *container;
 	struct wb_range *range;
 
-	struct wb_slice id; /* decoded; into storage */
+	int64_t offset;
+	uint64_t seq;
+	struct wb_original *original; /* owned */
+	size_t original_bytes; /* as charged */
 	struct wb_write_failure *failure;
 	double request_charge; /* of all attempts */
 	unsigned attempts; /* requests that carried it */
@@ -105,20 +110,18 @@ struct wb_write {
 	bool waits_for_earlier; /* for a unique key that an earlier write may free */
 	bool unique_key_retried; /* a conflict over a unique key was tried again after the writes before it */
 	bool is_replay; /* of a dead letter: a failed condition then means superseded */
+	bool conditional; /* if_match or if_none_match is there */
 
-	int64_t offset;
-	uint64_t seq;
-	struct wb_original *original; /* owned */
-	size_t original_bytes; /* as charged */
 	struct wb_write *read_before, *read_after; /* poller: all of the partition that have not come back */
 	char *storage; /* decoded id, canonical key, effective key, conditions; in room, or owned where that is too small */
+	int64_t timestamp_ms; /* of the record; -1: none */
 	char job[WB_JOB_ID_SIZE];
 
+	struct wb_slice id; /* decoded; into storage */
 	int64_t retry_wait_ms; /* spent in backoffs of its own while its range served others */
 	struct wb_slice key, value; /* into original; data NULL: none */
 	struct wb_slice epk; /* effective partition key, bytes; into storage */
 	struct wb_slice if_match, if_none_match; /* conditions; data NULL: none; into storage */
-	int64_t timestamp_ms; /* of the record; -1: none */
 	int64_t first_failure_ms; /* wall clock; 0: none yet */
 	int64_t not_before_ms; /* monotonic: a retry waits until then */
 	int64_t failed_ms; /* monotonic, of the last failure */
@@ -175,13 +178,23 @@ struct wb_slice wb_write_traceparent(const struct wb_write *w);
 /* An upsert without conditions: only such may take the place of another such, as only the last one's effect is seen. */
 static inline bool wb_write_is_plain_upsert(const struct wb_write *w)
 {
-	return w->op == WB_OP_UPSERT && w->step == WB_STEP_SEND && !w->if_match.data && !w->if_none_match.data;
+	return w->op == WB_OP_UPSERT && w->step == WB_STEP_SEND && !w->conditional;
 }
 
 /* If-None-Match: * makes an upsert a create whose conflict is a failed condition. */
 static inline bool wb_write_is_create(const struct wb_write *w)
 {
-	return w->op == WB_OP_CREATE || (w->op == WB_OP_UPSERT && wb_slice_eq_cstr(w->if_none_match, "*"));
+	return w->op == WB_OP_CREATE ||
+		(w->op == WB_OP_UPSERT && w->conditional && wb_slice_eq_cstr(w->if_none_match, "*"));
+}
+
+/* It is the next to be worked on, and another thread had it last. */
+static inline void wb_write_prefetch(const struct wb_link *link)
+{
+	if (!link)
+		return;
+	for (size_t at = 0; at < WB_WRITE_HOT_BYTES; at += WB_CACHE_LINE_BYTES)
+		__builtin_prefetch((const char *)link + at);
 }
 
 static inline struct wb_write *wb_write_of(struct wb_link *link)

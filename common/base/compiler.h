@@ -15,5 +15,7 @@
 #define WB_LIKELY(x)    __builtin_expect(!!(x), 1)
 #define WB_UNLIKELY(x)  __builtin_expect(!!(x), 0)
 #define WB_ARRAY_LEN(a) (sizeof(a) / sizeof *(a))
+/* Of every x86-64 and of most ARM processors: for what is only faster by it. */
+#define WB_CACHE_LINE_BYTES 64
 
 #endif

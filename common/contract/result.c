@@ -1,8 +1,8 @@
 #include "common/contract/result.h"
 
 #include "common/base/compiler.h"
-#include "common/base/interval_set.h"
 #include "common/base/mem.h"
+#include "common/contract/outcome_notes.h"
 #include "common/contract/record.h"
 
 #include <stdlib.h>
@@ -30,16 +30,16 @@ struct failure {
 
 struct job {
 	char id[WB_JOB_ID_SIZE];
-	struct wb_interval_set sets[OUTCOMES];
+	struct wb_outcome_notes notes;
 	double charge;
-	struct failure failures[WB_RESULT_FAILURES_MAX];
+	struct failure *failures; /* WB_RESULT_FAILURES_MAX; NULL: none yet */
 	size_t failure_count;
 };
 
 struct origin {
 	char *topic;
 	int32_t partition;
-	struct wb_interval_set sets[OUTCOMES];
+	struct wb_outcome_notes notes;
 };
 
 struct wb_result_batch {
@@ -86,12 +86,6 @@ struct wb_result_batch *wb_result_batch_new(void)
 	return b;
 }
 
-static void sets_release(struct wb_interval_set sets[OUTCOMES])
-{
-	for (int i = 0; i < OUTCOMES; i++)
-		wb_interval_set_release(&sets[i]);
-}
-
 static void batch_clear(struct wb_result_batch *b)
 {
 	for (size_t i = 0; i < b->job_count; i++) {
@@ -99,12 +93,13 @@ static void batch_clear(struct wb_result_batch *b)
 
 		for (size_t k = 0; k < job->failure_count; k++)
 			free(job->failures[k].id);
-		sets_release(job->sets);
+		free(job->failures);
+		wb_outcome_notes_release(&job->notes);
 		free(job);
 	}
 	for (size_t i = 0; i < b->origin_count; i++) {
 		free(b->origins[i].topic);
-		sets_release(b->origins[i].sets);
+		wb_outcome_notes_release(&b->origins[i].notes);
 	}
 	memset(b->slots, 0, b->slot_count * sizeof *b->slots);
 	b->job_count = b->origin_count = b->size = 0;
@@ -186,19 +181,11 @@ static struct job *job_get(struct wb_result_batch *b, struct wb_slice id)
 	return job;
 }
 
-/* The first outcome of a write counts, so a write stands in one set only. */
-static void sets_add(
-	struct wb_result_batch *b, struct wb_interval_set sets[OUTCOMES], enum wb_outcome outcome, uint64_t number)
+/* Each may come to be a range of its own; how many become one is not known before all are there. */
+static void add(struct wb_result_batch *b, struct wb_outcome_notes *notes, enum wb_outcome outcome, uint64_t number)
 {
-	size_t before = sets[outcome].count;
-
-	for (int i = 0; i < OUTCOMES; i++) {
-		if (i != (int)outcome && wb_interval_set_has(&sets[i], number))
-			return;
-	}
-	(void)wb_interval_set_add(&sets[outcome], number, number); /* how many were new is of no interest here */
-	b->size += sets[outcome].count * RANGE_SIZE;
-	b->size -= before * RANGE_SIZE;
+	wb_outcome_notes_add(notes, outcome, number);
+	b->size += RANGE_SIZE;
 }
 
 void wb_result_batch_add_job(
@@ -209,7 +196,7 @@ void wb_result_batch_add_job(
 	if (job.len != WB_JOB_ID_LEN)
 		return;
 	j = job_get(b, job);
-	sets_add(b, j->sets, outcome, seq);
+	add(b, &j->notes, outcome, seq);
 	j->charge += charge;
 }
 
@@ -225,6 +212,8 @@ void wb_result_batch_add_failure(
 		if (j->failures[i].what.seq == failure->seq)
 			return;
 	}
+	if (!j->failures)
+		j->failures = wb_xcalloc(WB_RESULT_FAILURES_MAX, sizeof *j->failures);
 	f = &j->failures[j->failure_count++];
 	f->what = *failure;
 	f->id = NULL;
@@ -254,22 +243,29 @@ void wb_result_batch_add_untracked(
 		*o = (struct origin){ .topic = wb_xmemdup(topic.data, topic.len), .partition = partition };
 		b->size += JOB_SIZE + topic.len;
 	}
-	sets_add(b, o->sets, outcome, (uint64_t)offset);
+	add(b, &o->notes, outcome, (uint64_t)offset);
 }
 
-static void encode_sets(const struct wb_interval_set sets[OUTCOMES], struct wb_buf *ret)
+static void encode_outcomes(struct wb_outcome_notes *notes, struct wb_buf *ret)
 {
+	wb_outcome_notes_sort(notes);
 	for (int i = 0; i < OUTCOMES; i++) {
-		if (sets[i].count == 0)
-			continue;
-		wb_buf_appendf(ret, ",\"%s\":", outcome_texts[i]);
-		for (size_t k = 0; k < sets[i].count; k++) {
-			wb_buf_append_char(ret, k ? ',' : '[');
-			wb_buf_append_u64(ret, sets[i].ranges[k].first);
+		size_t at = 0;
+		uint64_t first, last;
+		bool any = false;
+
+		while (wb_outcome_notes_next(notes, (enum wb_outcome)i, &at, &first, &last)) {
+			if (any)
+				wb_buf_append_char(ret, ',');
+			else
+				wb_buf_appendf(ret, ",\"%s\":[", outcome_texts[i]);
+			any = true;
+			wb_buf_append_u64(ret, first);
 			wb_buf_append_char(ret, ',');
-			wb_buf_append_u64(ret, sets[i].ranges[k].last);
+			wb_buf_append_u64(ret, last);
 		}
-		wb_buf_append_char(ret, ']');
+		if (any)
+			wb_buf_append_char(ret, ']');
 	}
 }
 
@@ -290,10 +286,10 @@ static void encode_failure(const struct wb_result_failure *f, struct wb_buf *ret
 	wb_buf_append_char(ret, '}');
 }
 
-static void encode_job(const struct job *job, struct wb_buf *ret)
+static void encode_job(struct job *job, struct wb_buf *ret)
 {
 	wb_buf_appendf(ret, "{\"job\":\"%s\"", job->id);
-	encode_sets(job->sets, ret);
+	encode_outcomes(&job->notes, ret);
 	wb_buf_appendf(ret, ",\"charge\":%.2f", job->charge);
 	for (size_t i = 0; i < job->failure_count; i++) {
 		wb_buf_append_cstr(ret, i ? "," : ",\"failures\":[");
@@ -318,7 +314,7 @@ void wb_result_batch_encode(struct wb_result_batch *b, struct wb_slice consumer,
 		wb_buf_append_cstr(ret, i ? ",{\"topic\":" : ",\"untracked\":[{\"topic\":");
 		wb_buf_append_json_string(ret, wb_slice_cstr(b->origins[i].topic));
 		wb_buf_appendf(ret, ",\"partition\":%d", (int)b->origins[i].partition);
-		encode_sets(b->origins[i].sets, ret);
+		encode_outcomes(&b->origins[i].notes, ret);
 		wb_buf_append_char(ret, '}');
 	}
 	wb_buf_append_cstr(ret, b->origin_count ? "]}" : "}");

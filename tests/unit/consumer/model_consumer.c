@@ -33,6 +33,7 @@ static void fill(struct model_world *world, const struct model_record *r, struct
 	w->id = store(&at, item->id, strlen(item->id));
 	w->pk_text = store(&at, key->text, strlen(key->text));
 	w->epk = store(&at, key->epk.bytes, key->epk.len);
+	w->conditional = r->if_match != MODEL_NONE || r->if_none;
 	if (r->if_match != MODEL_NONE)
 		w->if_match = store(&at, etag, strlen(etag));
 	if (r->if_none)

@@ -38,7 +38,7 @@ struct recording {
 	struct mock mock;
 	struct wb_recorder_settings settings;
 	struct wb_recorder *recorder;
-	struct wb_handover finished;
+	struct wb_handover finished, given_up;
 	struct wb_list back; /* what came back so far */
 	struct wb_assignment assignments[PARTITIONS];
 	struct wb_originals originals; /* of the writes */
@@ -60,12 +60,14 @@ static inline int recording_setup(void **state)
 	mock_topic(&r->mock, "letters", 2);
 	wb_originals_init(&r->originals, 1 << 20);
 	wb_handover_init(&r->finished, NULL, NULL);
+	wb_handover_init(&r->given_up, NULL, NULL);
 	for (int32_t p = 0; p < PARTITIONS; p++)
 		r->assignments[p] = (struct wb_assignment){ .topic = "writes", .partition = p };
 	r->settings = (struct wb_recorder_settings){ .kafka = &r->mock.options,
 		.client_id = "consumer-1",
 		.interval_ms = 5,
 		.finished = &r->finished,
+		.given_up = &r->given_up,
 		.metrics = wb_metrics_new(),
 		.health = wb_health_new() };
 	*state = r;
@@ -88,12 +90,14 @@ static inline int recording_teardown(void **state)
 
 	wb_recorder_free(&r->recorder, 0);
 	wb_handover_take(&r->finished, &r->back);
+	wb_handover_take(&r->given_up, &r->back);
 	while ((w = wb_write_of(wb_list_pop(&r->back)))) {
 		wb_write_let_go_original(w, &r->originals);
 		wb_write_free(&w);
 	}
 	wb_originals_release(&r->originals);
 	wb_handover_release(&r->finished);
+	wb_handover_release(&r->given_up);
 	wb_metrics_free(&r->settings.metrics);
 	wb_health_free(&r->settings.health);
 	mock_stop(&r->mock);
@@ -166,11 +170,21 @@ static inline void wait_back(struct recording *r, size_t count)
 	assert_int_equal(r->back.count, count);
 }
 
-/* All that came back is finished. */
+/* All that came back has an outcome that is acknowledged. */
 static inline void assert_all_finished(struct recording *r)
 {
 	for (struct wb_link *link = r->back.head; link; link = link->next)
-		assert_int_equal(wb_write_of(link)->state, WB_WRITE_FINISHED);
+		assert_int_equal(wb_write_of(link)->state, WB_WRITE_RECORDED);
+}
+
+/* The recorder had its end: so many were given up, and not one was finished. */
+static inline void assert_given_up(struct recording *r, size_t count)
+{
+	assert_int_equal(r->back.count, 0);
+	wb_handover_take(&r->finished, &r->back);
+	assert_int_equal(r->back.count, 0);
+	wb_handover_take(&r->given_up, &r->back);
+	assert_int_equal(r->back.count, count);
 }
 
 static inline void assert_nothing_back(struct recording *r)

@@ -103,22 +103,34 @@ static void every_operation_has_its_form(void **state)
 		{ { .op = WB_OP_CREATE, .document = WB_SLICE_LIT("{\"id\":\"1\"}") },
 			"{\"operationType\":\"Create\",\"partitionKey\":\"[1]\",\"resourceBody\":{\"id\":\"1\"},"
 			"\"minimalReturnPreference\":true}" },
-		{ { .op = WB_OP_CREATE, .document = WB_SLICE_LIT("{}"), .if_none_match = WB_SLICE_LIT("*") },
+		{ { .op = WB_OP_CREATE,
+			  .document = WB_SLICE_LIT("{}"),
+			  .conditional = true,
+			  .if_none_match = WB_SLICE_LIT("*") },
 			"{\"operationType\":\"Create\",\"partitionKey\":\"[1]\",\"resourceBody\":{},"
 			"\"minimalReturnPreference\":true}" },
-		{ { .op = WB_OP_UPSERT, .document = WB_SLICE_LIT("{}"), .if_none_match = WB_SLICE_LIT("*") },
+		{ { .op = WB_OP_UPSERT,
+			  .document = WB_SLICE_LIT("{}"),
+			  .conditional = true,
+			  .if_none_match = WB_SLICE_LIT("*") },
 			"{\"operationType\":\"Create\",\"partitionKey\":\"[1]\",\"resourceBody\":{},"
 			"\"minimalReturnPreference\":true}" },
-		{ { .op = WB_OP_UPSERT, .document = WB_SLICE_LIT("{}"), .if_none_match = WB_SLICE_LIT("\"e\"") },
+		{ { .op = WB_OP_UPSERT,
+			  .document = WB_SLICE_LIT("{}"),
+			  .conditional = true,
+			  .if_none_match = WB_SLICE_LIT("\"e\"") },
 			"{\"operationType\":\"Upsert\",\"partitionKey\":\"[1]\",\"ifNoneMatch\":\"\\\"e\\\"\","
 			"\"resourceBody\":{},\"minimalReturnPreference\":true}" },
-		{ { .op = WB_OP_UPSERT, .document = WB_SLICE_LIT("{}"), .if_match = WB_SLICE_LIT("\"e\"") },
+		{ { .op = WB_OP_UPSERT,
+			  .document = WB_SLICE_LIT("{}"),
+			  .conditional = true,
+			  .if_match = WB_SLICE_LIT("\"e\"") },
 			"{\"operationType\":\"Upsert\",\"partitionKey\":\"[1]\",\"ifMatch\":\"\\\"e\\\"\","
 			"\"resourceBody\":{},\"minimalReturnPreference\":true}" },
 		{ { .op = WB_OP_REPLACE, .id = WB_SLICE_LIT("a\"b"), .document = WB_SLICE_LIT("{}") },
 			"{\"operationType\":\"Replace\",\"id\":\"a\\\"b\",\"partitionKey\":\"[1]\",\"resourceBody\":{},"
 			"\"minimalReturnPreference\":true}" },
-		{ { .op = WB_OP_DELETE, .id = WB_SLICE_LIT("x"), .if_match = WB_SLICE_LIT("*") },
+		{ { .op = WB_OP_DELETE, .id = WB_SLICE_LIT("x"), .conditional = true, .if_match = WB_SLICE_LIT("*") },
 			"{\"operationType\":\"Delete\",\"id\":\"x\",\"partitionKey\":\"[1]\",\"ifMatch\":\"*\"}" },
 		{ { .op = WB_OP_PATCH, .id = WB_SLICE_LIT("x"), .document = WB_SLICE_LIT("{\"operations\":[{}]}") },
 			"{\"operationType\":\"Patch\",\"id\":\"x\",\"partitionKey\":\"[1]\","

@@ -126,6 +126,7 @@ static void a_replays_failed_condition_means_superseded(void **state)
 	(void)state;
 	write->is_replay = true;
 	write->if_match = wb_slice_cstr("\"old\"");
+	write->conditional = true;
 	serve(w);
 	answer_status(w, 412);
 	answer_item(w, "new", "{\"v\":2");
@@ -142,6 +143,7 @@ static void a_replayed_create_that_conflicts_over_a_unique_key_is_not_superseded
 	(void)state;
 	write->is_replay = true;
 	write->if_none_match = wb_slice_cstr("*");
+	write->conditional = true;
 	serve(w);
 	answer_status(w, 409);
 	answer_status(w, 404);
@@ -162,6 +164,7 @@ static void a_conditional_delete_whose_item_is_gone_is_done(void **state)
 
 	(void)state;
 	write->if_match = wb_slice_cstr("\"old\"");
+	write->conditional = true;
 	serve(w);
 	answer_status(w, 412);
 	answer_status(w, 404);

@@ -152,9 +152,11 @@ static void nothing_but_a_plain_upsert_of_the_same_assignment_is_replaced_or_rep
 				break;
 			case 4:
 				w[which].if_match = wb_slice_cstr("etag");
+				w[which].conditional = true;
 				break;
 			case 5:
 				w[which].if_none_match = wb_slice_cstr("*");
+				w[which].conditional = true;
 				break;
 			case 6:
 				w[which].step = WB_STEP_READ;

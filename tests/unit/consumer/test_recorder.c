@@ -347,12 +347,6 @@ static void free_hurries_too(void **state)
 	assert_outcomes(r->jobs, 5, 8, WB_DEAD, true);
 }
 
-static void assert_unfinished(struct recording *r)
-{
-	for (struct wb_link *link = r->back.head; link; link = link->next)
-		assert_int_not_equal(wb_write_of(link)->state, WB_WRITE_FINISHED);
-}
-
 /* In every place where a write can be: no partitions known, letter on its way or refused, outcome on its way. */
 static void free_hands_back_what_is_unfinished(void **state)
 {
@@ -368,8 +362,7 @@ static void free_hands_back_what_is_unfinished(void **state)
 	submit_many(r, NULL, 20, 30, WB_SUPERSEDED);
 	wait_counted(r, "writebehind_outcomes_total", "outcome=\"superseded\"", 10);
 	wb_recorder_free(&r->recorder, 50);
-	wait_back(r, 30);
-	assert_unfinished(r);
+	assert_given_up(r, 30);
 }
 
 static void free_without_kafka_hands_everything_back(void **state)
@@ -382,8 +375,7 @@ static void free_without_kafka_hands_everything_back(void **state)
 	submit_many(r, JOB, 10, 20, WB_DEAD);
 	wait_health(r, "\"kafka\",\"ok\":false");
 	wb_recorder_free(&r->recorder, 50);
-	wait_back(r, 20);
-	assert_unfinished(r);
+	assert_given_up(r, 20);
 }
 
 static void free_hands_back_what_is_refused(void **state)
@@ -397,8 +389,7 @@ static void free_hands_back_what_is_refused(void **state)
 	submit(r, judged(r, JOB, 1, WB_WRITTEN));
 	wait_health(r, "\"results\",\"ok\":false");
 	wb_recorder_free(&r->recorder, 0);
-	wait_back(r, 2);
-	assert_unfinished(r);
+	assert_given_up(r, 2);
 }
 
 static void kafka_may_come_late(void **state)

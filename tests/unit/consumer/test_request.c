@@ -257,6 +257,7 @@ static void a_create_is_a_post_alone(void **state)
 	/* What an upsert with * asks for is a create. */
 	upsert.op = WB_OP_UPSERT;
 	upsert.if_none_match = wb_slice_cstr("*");
+	upsert.conditional = true;
 	upsert.link = (struct wb_link){ 0 };
 	send_point(f, &upsert);
 	assert_none(f, "x-ms-documentdb-is-upsert");
@@ -279,7 +280,8 @@ static void an_operation_on_an_item_names_it_in_the_path(void **state)
 		struct wb_write w = { .op = rows[i].op,
 			.id = wb_slice_cstr("a b\xc3\xa4+"),
 			.pk_text = wb_slice_cstr("[\"t\",7]"),
-			.if_match = wb_slice_cstr("\"0000-1\"") };
+			.if_match = wb_slice_cstr("\"0000-1\""),
+			.conditional = true };
 
 		if (w.op != WB_OP_DELETE)
 			w.document = wb_slice_cstr("{\"operations\":[]}");
@@ -311,7 +313,8 @@ static void conditions_of_an_upsert_are_headers(void **state)
 	struct wb_write w = { .op = WB_OP_UPSERT,
 		.pk_text = wb_slice_cstr("[1]"),
 		.document = wb_slice_cstr("{}"),
-		.if_none_match = wb_slice_cstr("\"0000-2\"") };
+		.if_none_match = wb_slice_cstr("\"0000-2\""),
+		.conditional = true };
 	struct fixture *f = *state;
 
 	send_point(f, &w);
@@ -333,7 +336,8 @@ static void a_reading_is_bare_whatever_the_write(void **state)
 			.id = wb_slice_cstr("a"),
 			.pk_text = wb_slice_cstr("[{}]"),
 			.document = wb_slice_cstr("{}"),
-			.if_match = wb_slice_cstr("\"1\"") };
+			.if_match = wb_slice_cstr("\"1\""),
+			.conditional = true };
 
 		if (op == WB_OP_UPSERT) {
 			w.if_none_match = wb_slice_cstr("*");
