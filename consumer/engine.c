@@ -239,12 +239,25 @@ void wb_engine_at(struct wb_engine *e, int64_t mono_ms, int64_t wall_ms)
 	e->wall_ms = wall_ms;
 }
 
+/* The next write to enter; and the one after it, so that it is there when it is the next. */
+static void expect(const struct wb_engine *e, struct wb_link *next)
+{
+	if (!next)
+		return;
+	if (next->next) {
+		wb_write_prefetch(next->next);
+		wb_prefetch(wb_write_of(next->next)->room, WB_WRITE_ROOM);
+	}
+	wb_item_order_expect(e->order, wb_write_of(next));
+}
+
 void wb_engine_take(struct wb_engine *e, struct wb_list *batch)
 {
 	struct wb_write *write;
 
+	expect(e, batch->head);
 	while ((write = wb_write_of(wb_list_pop(batch)))) {
-		wb_write_prefetch(batch->head);
+		expect(e, batch->head);
 		enter(e, write);
 		write->bulk_bytes = write->step == WB_STEP_SEND ? wb_bulk_operation_size(write) : 0;
 		if (wb_item_order_enter(e->order, write))

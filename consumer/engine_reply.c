@@ -239,6 +239,15 @@ static void tell_time(const struct wb_engine *e, const struct wb_batch *b)
 		wb_throttle_took(&b->state->throttle, b->sent_ms, e->now_ms);
 }
 
+/* The next write to be judged, and the one after it, were with others since they were sent. */
+static void expect_leave(const struct wb_engine *e, struct wb_link *next)
+{
+	if (!next)
+		return;
+	wb_write_prefetch(next->next);
+	wb_item_order_expect_leave(e->order, wb_write_of(next));
+}
+
 static void judge_operations(struct wb_engine *e, struct wb_batch *b, const struct wb_reply *reply)
 {
 	struct wb_range_state *rs = b->state;
@@ -255,7 +264,7 @@ static void judge_operations(struct wb_engine *e, struct wb_batch *b, const stru
 		struct wb_verdict_write facts = facts_of(write);
 		struct wb_verdict verdict = wb_verdict_operation(&facts, &status);
 
-		wb_write_prefetch(b->writes.head);
+		expect_leave(e, b->writes.head);
 		write->request_charge += r->request_charge;
 		if (verdict.kind != WB_VERDICT_DONE) {
 			note_operation(e, rs, write, &status, reply, r->message, verdict.kind);

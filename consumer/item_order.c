@@ -153,12 +153,22 @@ static void resize(struct wb_item_order *o, size_t slots)
 	free(old);
 }
 
+void wb_item_order_expect_leave(const struct wb_item_order *o, const struct wb_write *w)
+{
+	__builtin_prefetch(&o->slot[w->item_hash & (o->slots - 1)]);
+}
+
+void wb_item_order_expect(const struct wb_item_order *o, struct wb_write *w)
+{
+	w->item_hash = hash_of(o, w);
+	wb_item_order_expect_leave(o, w);
+}
+
 bool wb_item_order_enter(struct wb_item_order *o, struct wb_write *w)
 {
 	struct item *item;
 
 	assert(w->container && w->state == WB_WRITE_WAITING);
-	w->item_hash = hash_of(o, w);
 	w->behind = NULL;
 	item = find(o, w);
 	if (item->head) {

@@ -1,5 +1,6 @@
 #include "consumer/original.h"
 
+#include "common/base/compiler.h"
 #include "common/base/mem.h"
 
 #include <assert.h>
@@ -112,6 +113,18 @@ static struct wb_slice copy(char **at, struct wb_slice bytes)
 	return result;
 }
 
+void wb_originals_expect(const struct wb_originals *all, size_t bytes)
+{
+	size_t size = all->frame_bytes + bytes;
+	const struct wb_spare_blocks *spare;
+
+	if (is_large(size))
+		return;
+	spare = &all->spare[step_of(size)];
+	if (spare->count > 0)
+		wb_prefetch_to_write(spare->block[spare->count - 1], size);
+}
+
 struct wb_original *wb_original_new(struct wb_originals *all, struct wb_slice *key, struct wb_slice *value,
 	const struct wb_header *headers, size_t header_count, size_t *ret_bytes)
 {
@@ -121,6 +134,7 @@ struct wb_original *wb_original_new(struct wb_originals *all, struct wb_slice *k
 
 	for (size_t i = 0; i < header_count; i++)
 		size += headers[i].name.len + headers[i].value.len;
+	all->frame_bytes = size - key->len - value->len;
 	o = take_block(all, &size);
 	*ret_bytes = size;
 	o->header_count = header_count;

@@ -37,6 +37,7 @@ struct wb_originals {
 	uint64_t sizes; /* bit n: there is one in spare[n] */
 	size_t spare_bytes, spare_max_bytes;
 	unsigned evict; /* the size that gives way next when there is too much to spare */
+	size_t frame_bytes; /* of the last original, all but key and value: likely the next one's, too */
 };
 
 /* spare_max_bytes: kept for what is read next, as writes end in bursts; what is in use is charged, this is not. */
@@ -46,6 +47,8 @@ void wb_originals_release(struct wb_originals *all);
 /* Copies a record; *key and *value are the copies then (data NULL: there is none). *ret_bytes: of its block, as charged. */
 struct wb_original *wb_original_new(struct wb_originals *all, struct wb_slice *key, struct wb_slice *value,
 	const struct wb_header *headers, size_t header_count, size_t *ret_bytes);
+/* One with a key and a value of so many bytes will be made soon. */
+void wb_originals_expect(const struct wb_originals *all, size_t bytes);
 /* It is not needed any more, and its memory serves again; sets *o to NULL, which it may be. bytes: as it was told. */
 void wb_original_let_go(struct wb_originals *all, struct wb_original **o, size_t bytes);
 

@@ -9,8 +9,9 @@
 /* Records of one round, so that completions and the group are looked at in between. */
 #define ROUND_RECORDS 2000
 #define COMPLAIN_MS   60000
-/* Of a record, before it is its turn. */
-#define PREFETCHED_BYTES 2048
+/* Of a record, before it is its turn; and of its headers, which follow its value. */
+#define PREFETCHED_BYTES        2048
+#define PREFETCHED_HEADER_BYTES 256
 
 void wb_poller_bury(struct wb_poller *p, struct wb_write *w, enum wb_reason reason, const struct wb_error *why)
 {
@@ -182,6 +183,17 @@ void wb_poller_take_message(struct wb_poller *p, rd_kafka_message_t *message)
 	take_record(p, part, message);
 }
 
+/* Another thread received it, and others had the memory that it is copied to, so this one's cache has neither: they come
+ * while the message before is worked on. */
+static void expect(const struct wb_poller *p, const rd_kafka_message_t *message)
+{
+	size_t len = message->len + PREFETCHED_HEADER_BYTES;
+
+	wb_prefetch(message->payload, len < PREFETCHED_BYTES ? len : PREFETCHED_BYTES);
+	wb_originals_expect(&p->originals, message->len + message->key_len);
+	wb_write_pool_expect(&p->writes);
+}
+
 /* The next message, as far as there is one and room for it. */
 static rd_kafka_message_t *next_message(struct wb_poller *p, unsigned count)
 {
@@ -195,9 +207,7 @@ static rd_kafka_message_t *next_message(struct wb_poller *p, unsigned count)
 		return NULL;
 	}
 	p->unnudged_bytes += (int64_t)(message->len + message->key_len);
-	/* Another thread received it, so this one's cache does not have it: it comes while the message before is worked on. */
-	for (size_t at = 0; at < message->len && at < PREFETCHED_BYTES; at += WB_CACHE_LINE_BYTES)
-		__builtin_prefetch((const char *)message->payload + at);
+	expect(p, message);
 	return message;
 }
 

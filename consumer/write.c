@@ -77,6 +77,12 @@ struct wb_write *wb_write_pool_take(struct wb_write_pool *pool)
 	return w ? begin(w) : wb_write_new();
 }
 
+void wb_write_pool_expect(const struct wb_write_pool *pool)
+{
+	if (pool->spare.head)
+		wb_prefetch_to_write(pool->spare.head, sizeof(struct wb_write));
+}
+
 void wb_write_pool_put(struct wb_write_pool *pool, struct wb_write **w)
 {
 	if (!*w || !keeps(pool)) {

@@ -156,6 +156,8 @@ struct wb_write_pool {
 
 /* As wb_write_new. */
 struct wb_write *wb_write_pool_take(struct wb_write_pool *pool);
+/* One will be taken soon. */
+void wb_write_pool_expect(const struct wb_write_pool *pool);
 /* As wb_write_free; keeps the memory while there is not too much of it. */
 void wb_write_pool_put(struct wb_write_pool *pool, struct wb_write **w);
 void wb_write_pool_release(struct wb_write_pool *pool);
@@ -191,10 +193,8 @@ static inline bool wb_write_is_create(const struct wb_write *w)
 /* It is the next to be worked on, and another thread had it last. */
 static inline void wb_write_prefetch(const struct wb_link *link)
 {
-	if (!link)
-		return;
-	for (size_t at = 0; at < WB_WRITE_HOT_BYTES; at += WB_CACHE_LINE_BYTES)
-		__builtin_prefetch((const char *)link + at);
+	if (link)
+		wb_prefetch(link, WB_WRITE_HOT_BYTES);
 }
 
 static inline struct wb_write *wb_write_of(struct wb_link *link)

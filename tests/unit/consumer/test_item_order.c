@@ -25,15 +25,21 @@ static struct wb_write make(const char *pk_text, const char *id)
 	};
 }
 
+static bool enter(struct wb_item_order *o, struct wb_write *w)
+{
+	wb_item_order_expect(o, w);
+	return wb_item_order_enter(o, w);
+}
+
 static void the_first_of_an_item_may_go_and_the_others_follow_in_order(void **state)
 {
 	struct wb_item_order *o = wb_item_order_new(1);
 	struct wb_write a = make("[\"p\"]", "x"), b = make("[\"p\"]", "x"), c = make("[\"p\"]", "x");
 
 	(void)state;
-	assert_true(wb_item_order_enter(o, &a));
-	assert_false(wb_item_order_enter(o, &b));
-	assert_false(wb_item_order_enter(o, &c));
+	assert_true(enter(o, &a));
+	assert_false(enter(o, &b));
+	assert_false(enter(o, &c));
 	assert_int_equal(wb_item_order_waiting(o), 2);
 	assert_int_equal(wb_item_order_items(o), 1);
 	assert_ptr_equal(wb_item_order_leave(o, &a), &b);
@@ -61,7 +67,7 @@ static void container_key_and_id_make_an_item(void **state)
 	writes[3].container = container(1);
 	writes[6].id.len = 2;
 	for (size_t i = 0; i < WB_ARRAY_LEN(writes); i++)
-		assert_true(wb_item_order_enter(o, &writes[i]));
+		assert_true(enter(o, &writes[i]));
 	assert_int_equal(wb_item_order_items(o), WB_ARRAY_LEN(writes));
 	for (size_t i = 0; i < WB_ARRAY_LEN(writes); i++)
 		assert_null(wb_item_order_leave(o, &writes[i]));
@@ -77,7 +83,7 @@ static void the_hash_depends_on_the_seed(void **state)
 	for (uint64_t seed = 0; seed < 3; seed++) {
 		struct wb_item_order *o = wb_item_order_new(seed / 2);
 
-		assert_true(wb_item_order_enter(o, &w));
+		assert_true(enter(o, &w));
 		seen[seed] = w.item_hash;
 		assert_null(wb_item_order_leave(o, &w));
 		wb_item_order_free(&o);
@@ -93,10 +99,10 @@ static void bytes_of_an_entered_write_may_move(void **state)
 	struct wb_write a = make("[1]", first), b = make("[1]", "id");
 
 	(void)state;
-	assert_true(wb_item_order_enter(o, &a));
+	assert_true(enter(o, &a));
 	a.id.data = second;
 	memset(first, 0, sizeof first);
-	assert_false(wb_item_order_enter(o, &b));
+	assert_false(enter(o, &b));
 	assert_ptr_equal(wb_item_order_leave(o, &a), &b);
 	memset(second, 0, sizeof second);
 	assert_null(wb_item_order_leave(o, &b));
@@ -109,10 +115,10 @@ static void a_newer_plain_upsert_takes_the_place_of_a_waiting_one(void **state)
 	struct wb_write a = make("[1]", "x"), b = make("[1]", "x"), c = make("[1]", "x"), d = make("[1]", "x");
 
 	(void)state;
-	assert_true(wb_item_order_enter(o, &a));
+	assert_true(enter(o, &a));
 	assert_null(wb_item_order_replace(o, &a));
-	assert_false(wb_item_order_enter(o, &b));
-	assert_false(wb_item_order_enter(o, &c));
+	assert_false(enter(o, &b));
+	assert_false(enter(o, &c));
 	assert_ptr_equal(wb_item_order_replace(o, &a), &b);
 	assert_ptr_equal(wb_item_order_replace(o, &b), &c);
 	assert_ptr_equal(c.older, &b);
@@ -120,7 +126,7 @@ static void a_newer_plain_upsert_takes_the_place_of_a_waiting_one(void **state)
 	assert_int_equal(wb_item_order_waiting(o), 0);
 	assert_int_equal(wb_item_order_items(o), 1);
 	/* It will not be written: each gets its place back in turn, in log order, with the newer behind it. */
-	assert_false(wb_item_order_enter(o, &d));
+	assert_false(enter(o, &d));
 	assert_ptr_equal(wb_item_order_restore(o, &c), &b);
 	assert_ptr_equal(wb_item_order_restore(o, &b), &a);
 	assert_int_equal(wb_item_order_waiting(o), 3);
@@ -167,8 +173,8 @@ static void nothing_but_a_plain_upsert_of_the_same_assignment_is_replaced_or_rep
 			default: /* nothing that hinders */
 				break;
 			}
-			assert_true(wb_item_order_enter(o, &w[0]));
-			assert_false(wb_item_order_enter(o, &w[1]));
+			assert_true(enter(o, &w[0]));
+			assert_false(enter(o, &w[1]));
 			if (what < 8) {
 				assert_null(wb_item_order_replace(o, &w[0]));
 				assert_ptr_equal(wb_item_order_leave(o, &w[0]), &w[1]);
@@ -197,14 +203,14 @@ static void withdrawal_takes_waiting_writes_and_leaves_heads(void **state)
 	for (int i = 0; i < 6; i++) {
 		w[i] = make("[1]", "x");
 		w[i].offset = i + 1;
-		assert_int_equal(wb_item_order_enter(o, &w[i]), i == 0);
+		assert_int_equal(enter(o, &w[i]), i == 0);
 	}
 	wb_item_order_withdraw(o, odd_offset, NULL, &out);
 	assert_int_equal(out.count, 2);
 	assert_ptr_equal(wb_write_of(wb_list_pop(&out)), &w[2]);
 	assert_ptr_equal(wb_write_of(wb_list_pop(&out)), &w[4]);
 	assert_int_equal(wb_item_order_waiting(o), 3);
-	assert_false(wb_item_order_enter(o, &late));
+	assert_false(enter(o, &late));
 	assert_ptr_equal(wb_item_order_leave(o, &w[0]), &w[1]);
 	assert_ptr_equal(wb_item_order_leave(o, &w[1]), &w[3]);
 	assert_ptr_equal(wb_item_order_leave(o, &w[3]), &w[5]);
@@ -221,11 +227,11 @@ static void withdrawing_the_last_keeps_the_chain_whole(void **state)
 
 	(void)state;
 	gone.offset = 1;
-	assert_true(wb_item_order_enter(o, &head));
-	assert_false(wb_item_order_enter(o, &gone));
+	assert_true(enter(o, &head));
+	assert_false(enter(o, &gone));
 	wb_item_order_withdraw(o, odd_offset, NULL, &out);
 	assert_int_equal(out.count, 1);
-	assert_false(wb_item_order_enter(o, &next));
+	assert_false(enter(o, &next));
 	assert_ptr_equal(wb_item_order_leave(o, &head), &next);
 	assert_null(wb_item_order_leave(o, &next));
 	wb_item_order_free(&o);
@@ -245,7 +251,7 @@ static void a_hundred_thousand_items_come_and_go(void **state)
 	for (size_t i = 0; i < ITEMS; i++) {
 		assert_true(snprintf(ids[i], sizeof ids[i], "id-%zu", i) > 0);
 		w[i] = make("[\"p\"]", ids[i]);
-		assert_true(wb_item_order_enter(o, &w[i]));
+		assert_true(enter(o, &w[i]));
 	}
 	assert_int_equal(wb_item_order_items(o), ITEMS);
 	for (size_t i = 0; i < ITEMS; i++)
@@ -283,7 +289,7 @@ static void model_enter(struct model *m, struct wb_item_order *o, size_t item, s
 	w->container = container(item % 3 == 0);
 	w->id = wb_slice(&names[item], 1);
 	w->offset = offset;
-	assert_int_equal(wb_item_order_enter(o, w), m->count[item] == 0);
+	assert_int_equal(enter(o, w), m->count[item] == 0);
 	m->of_item[item][m->count[item]++] = w;
 }
 
