@@ -23,7 +23,9 @@ from lib.load import generate
 from lib.measuring import connections_to, median
 from lib.tls import TlsFront
 
-WARM_UP = 5  # readings, in which the broker's Java compiles what the consumer will use
+WARM_UP_READINGS = 2  # of librdkafka alone, of each filled topic
+WARM_UP_RUNS = 4  # of the consumer
+NEARLY = 0.95  # of a run, from where on its end is looked for more often
 IDLE_S = 60  # a run in which nothing is written for so long has failed
 
 
@@ -53,7 +55,7 @@ class Rig:
             documents, topics = self.documents(**shape), Topics(self.broker, partitions)
             say(f"publishing {documents.count} documents of {documents.mean_bytes:.0f} bytes into {partitions} partitions")
             self.publish(documents, topics)
-            for _ in range(WARM_UP):
+            for _ in range(WARM_UP_READINGS):
                 self._consume(documents, topics)
             return documents, topics
         return self.once(("filled", partitions, *sorted(shape.items())), fill)
@@ -75,12 +77,19 @@ class Rig:
     def runs(self, name, runs=RUNS, **case):
         """The figures of one run, `runs` times."""
         def measure():
+            self.once("warm", self._warm_up)
             rows = []
             for number in range(runs):
                 say(f"{name}, run {number + 1} of {runs}")
                 rows.append(self.run(**case))
             return rows
         return self.once(name, measure)
+
+    def _warm_up(self):
+        """The broker's Java compiles what consumers use: at first a document costs it three times what it does later."""
+        for number in range(WARM_UP_RUNS):
+            say(f"warming the broker up, run {number + 1} of {WARM_UP_RUNS}")
+            self.run()
 
     def run(self, **case):
         """One run of a Case."""
@@ -154,7 +163,8 @@ class Case:
     def measure(self):
         self.begin()
         self.watch(lambda sample: sample["accepted"] > 0, every_s=0.002)
-        self.watch(self.finished)
+        self.watch(lambda sample: sample["accepted"] > NEARLY * self.documents.count or self.finished(sample))
+        self.watch(self.finished, every_s=0.01)
         return self.end()
 
     def begin(self):
@@ -165,9 +175,10 @@ class Case:
     def publish(self):
         self.rig.publish(self.documents, self.topics)
 
-    def watch(self, until, every_s=0.025):
-        """Samples until a sample is what is waited for, and returns that. Being asked costs the emulator time, too. Each
-        second of the clock begins with a sample, as the emulator counts request units in those."""
+    def watch(self, until, every_s=0.1):
+        """Samples until a sample is what is waited for, and returns that. Being asked costs the emulator time, and asking
+        costs the machine some: every 25 ms it was a tenth of the throughput. Each second of the clock begins with a sample,
+        as the emulator counts request units in those."""
         moved, last = time.monotonic(), None
         while True:
             sample = self.sample()
