@@ -9,8 +9,6 @@
 #define IDLE_MS 1000
 /* How often it is looked which outages nobody waits for. */
 #define IDLE_LOOK_MS 1000
-/* A range's bulks in flight at first, before it is known what is best. The official SDKs begin with one. */
-#define BULKS_AT_START 4
 /* Its point writes in flight, however throttled it is. */
 #define POINTS_AT_LEAST 4
 /* Batches at rest whose memory is kept. */
@@ -29,9 +27,10 @@ static struct wb_throttle make_throttle(const struct wb_engine *e, const struct 
 {
 	int64_t bulks = e->settings.range_concurrency, points = e->settings.point_concurrency;
 
-	return wb_throttle_make(range->bulk
-			? wb_concurrency_make(1, lesser(BULKS_AT_START, bulks), (unsigned)bulks)
-			: wb_concurrency_make(lesser(POINTS_AT_LEAST, points), (unsigned)points, (unsigned)points));
+	return wb_throttle_make(range->bulk ? wb_concurrency_make(1, lesser(WB_PACE_START, bulks), (unsigned)bulks,
+						      wb_paces_of(e->settings.paces, range->container))
+					    : wb_concurrency_make(lesser(POINTS_AT_LEAST, points), (unsigned)points,
+						      (unsigned)points, NULL));
 }
 
 static struct wb_range_state *range_state(struct wb_engine *e, struct wb_range *range)

@@ -16,6 +16,7 @@
 #include "consumer/bulk.h"
 #include "consumer/metadata.h"
 #include "consumer/outage.h"
+#include "consumer/pace.h"
 #include "consumer/reply.h"
 #include "consumer/snapshot.h"
 #include "consumer/write.h"
@@ -75,6 +76,7 @@ struct wb_engine_settings {
 	const struct wb_engine_calls *calls;
 	void *arg;
 	struct wb_outage *outage;
+	struct wb_paces *paces;
 	struct wb_ru_budget *budget; /* of the process; NULL: requests may cost what they do */
 	struct wb_metrics *metrics;
 	struct wb_log *log;

@@ -191,7 +191,7 @@ void wb_engine_watch(struct wb_engine *e)
 			show_range(e, rs);
 		if (!rs->limit)
 			continue;
-		wb_gauge_set(rs->limit, rs->throttle.concurrency.limit);
+		wb_gauge_set(rs->limit, wb_concurrency_places(&rs->throttle.concurrency));
 		wb_gauge_set(rs->in_flight, rs->throttle.in_flight);
 	}
 }
@@ -216,7 +216,7 @@ static struct wb_range_snapshot range_snapshot(const struct wb_engine *e, const 
 		.ready = rs->ready.count,
 		.failed_requests = rs->again.count,
 		.in_flight = rs->throttle.in_flight,
-		.limit = rs->throttle.concurrency.limit,
+		.limit = wb_concurrency_places(&rs->throttle.concurrency),
 		.throttled_for_ms = until_ms > e->now_ms ? until_ms - e->now_ms : 0,
 		.outage_ms = rs->outage ? ago_ms(e, rs->outage_since_ms) : -1,
 		.refused_ms = rs->refused_since_ms ? ago_ms(e, rs->refused_since_ms) : -1,

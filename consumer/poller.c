@@ -240,6 +240,7 @@ static enum wb_err make_parts(struct wb_poller *p, struct wb_error *e)
 		.log = p->settings.log };
 
 	p->outage = wb_outage_new(p->settings.health, p->settings.metrics, p->settings.log);
+	p->paces = wb_paces_new();
 	p->metadata = wb_metadata_new(&metadata, e);
 	if (!p->metadata)
 		return WB_EIO;
@@ -248,6 +249,7 @@ static enum wb_err make_parts(struct wb_poller *p, struct wb_error *e)
 		return WB_EINVAL;
 	worker.metadata = p->metadata;
 	worker.outage = p->outage;
+	worker.paces = p->paces;
 	if (o->ru_budget > 0)
 		p->budget = wb_ru_budget_new(p->settings.metrics);
 	worker.budget = p->budget;
@@ -516,6 +518,7 @@ bool wb_poller_free(struct wb_poller **poller)
 	wb_poller_free_partitions(p);
 	wb_metadata_free(&p->metadata);
 	wb_outage_free(&p->outage);
+	wb_paces_free(&p->paces);
 	wb_ru_budget_free(&p->budget);
 	wb_poller_free_targets(p);
 	destroyed = free_client(p);

@@ -17,6 +17,7 @@
 #include "consumer/metadata.h"
 #include "consumer/offsets.h"
 #include "consumer/outage.h"
+#include "consumer/pace.h"
 #include "consumer/poller.h"
 #include "consumer/recorder.h"
 #include "consumer/worker.h"
@@ -106,6 +107,7 @@ struct wb_poller {
 	_Atomic bool containers_changed; /* the workers are to be told */
 	struct wb_metadata *metadata;
 	struct wb_outage *outage;
+	struct wb_paces *paces;
 	struct wb_ru_budget *budget; /* NULL: cosmos.ru.budget is not set */
 	int64_t counts_ask_ms; /* when it is asked how many partitions the topics have */
 	int64_t counts_said_ms; /* when the log told last that there was no answer; 0: not yet */

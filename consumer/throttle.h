@@ -20,6 +20,8 @@
 #define WB_THROTTLE_BACKOFF_CAP_MS  1500
 /* In an outage a request that has gone so long without a reply may hang: another one tries beside it. */
 #define WB_THROTTLE_HANGS_MS 1000
+/* But for as many as this, however few places there are when the range is served. */
+#define WB_THROTTLE_HANGING_MAX 4
 
 /* Why a range waits after a reply. */
 enum wb_hold {
@@ -60,10 +62,14 @@ static inline void wb_throttle_served(struct wb_throttle *t)
 void wb_throttle_failed(struct wb_throttle *t, int64_t retry_after_ms, int64_t now_ms, uint64_t random);
 /* The request was cut off by ourselves: that tells nothing of the range. */
 void wb_throttle_cancelled(struct wb_throttle *t);
-/* As many are in flight as may be. */
+/* As many are in flight as may be. In an outage, in which one goes at a time, all but one may hang. */
 static inline bool wb_throttle_is_full(const struct wb_throttle *t)
 {
-	return t->in_flight >= t->concurrency.limit;
+	unsigned places = wb_concurrency_places(&t->concurrency);
+
+	if (t->outage && places < WB_THROTTLE_HANGING_MAX)
+		places = t->concurrency.max < WB_THROTTLE_HANGING_MAX ? t->concurrency.max : WB_THROTTLE_HANGING_MAX;
+	return t->in_flight >= places;
 }
 /* Throttled, or in an outage: what comes now waits for longer than for a free slot. */
 bool wb_throttle_is_held_up(const struct wb_throttle *t, int64_t now_ms);

@@ -226,6 +226,7 @@ static void make_engine(struct wb_worker *w)
 		.calls = &calls,
 		.arg = w,
 		.outage = w->settings.outage,
+		.paces = w->settings.paces,
 		.budget = w->settings.budget,
 		.metrics = w->settings.metrics,
 		.log = w->settings.log };

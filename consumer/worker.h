@@ -14,6 +14,7 @@
 #include "consumer/metadata.h"
 #include "consumer/options.h"
 #include "consumer/outage.h"
+#include "consumer/pace.h"
 #include "consumer/write.h"
 
 struct wb_worker; /* opaque */
@@ -33,6 +34,7 @@ struct wb_worker_settings {
 	struct wb_gate *gate;
 	struct wb_board *board; /* where it is asked what it holds; may be NULL */
 	struct wb_outage *outage;
+	struct wb_paces *paces;
 	struct wb_ru_budget *budget; /* NULL: none */
 	struct wb_metrics *metrics;
 	struct wb_log *log;

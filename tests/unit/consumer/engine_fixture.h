@@ -23,6 +23,7 @@ struct world {
 	struct wb_health *health;
 	struct wb_log *log;
 	struct wb_outage *outage;
+	struct wb_paces *paces;
 	struct wb_ru_budget *budget;
 	struct wb_assignment assignment, other;
 	struct wb_range *range, *second;
@@ -118,6 +119,7 @@ static inline struct world *world_make(
 	w->outage = wb_outage_new(w->health, w->metrics, w->log);
 	settings.metrics = w->metrics;
 	settings.outage = w->outage;
+	settings.paces = w->paces = wb_paces_new();
 	settings.log = w->log;
 	w->now_ms = 1000;
 	if (units_per_s > 0) {
@@ -162,6 +164,7 @@ static inline void world_free(struct world *w)
 	assert_int_equal(wb_engine_held(w->engine), 0);
 	wb_engine_free(&w->engine);
 	wb_outage_free(&w->outage);
+	wb_paces_free(&w->paces);
 	wb_ru_budget_free(&w->budget);
 	wb_metrics_free(&w->metrics);
 	wb_health_free(&w->health);

@@ -143,6 +143,7 @@ struct model_consumer {
 	bool refreshing;
 	struct wb_container *container;
 	struct wb_outage *outage;
+	struct wb_paces *paces;
 	struct wb_ru_budget *budget; /* in every third world, shared by the engines */
 	struct wb_metrics *metrics;
 	struct wb_health *health;

@@ -300,6 +300,7 @@ void model_consumer_start(struct model_world *world, struct model_consumer *c)
 	c->metrics = wb_metrics_new();
 	c->health = wb_health_new();
 	c->outage = wb_outage_new(c->health, c->metrics, NULL);
+	c->paces = wb_paces_new();
 	if (world->seed % 3 == 0) {
 		c->budget = wb_ru_budget_new(c->metrics);
 		wb_ru_budget_share(c->budget, world->seed % 2 ? 1000 : 20000, world->now_ms);
@@ -320,6 +321,7 @@ void model_consumer_start(struct model_world *world, struct model_consumer *c)
 			.calls = &calls,
 			.arg = e,
 			.outage = c->outage,
+			.paces = c->paces,
 			.budget = c->budget,
 			.metrics = c->metrics });
 		engine_at(e);
@@ -520,6 +522,7 @@ void model_consumer_stop(struct model_world *world, struct model_consumer *c)
 		c->view[i] = NULL;
 	}
 	wb_outage_free(&c->outage);
+	wb_paces_free(&c->paces);
 	wb_ru_budget_free(&c->budget);
 	wb_health_free(&c->health);
 	wb_metrics_free(&c->metrics);

@@ -94,7 +94,7 @@ static void a_range_has_gauges_while_it_is_there(void **state)
 	serve(w);
 	assert_page_has(w,
 		"writebehind_cosmos_range_concurrency_limit{database=\"db\",container=\"c\",range=\"0\",worker=\"0\"} "
-		"4\n");
+		"2\n");
 	assert_page_has(w,
 		"writebehind_cosmos_range_requests_in_flight{database=\"db\",container=\"c\",range=\"0\",worker=\"0\"} "
 		"1\n");
@@ -140,7 +140,7 @@ static void a_snapshot_shows_trouble_first(void **state)
 	assert_int_equal(s->ranges[0].failed_requests, 1);
 	assert_int_equal(s->ranges[1].outage_ms, -1);
 	assert_int_equal(s->ranges[1].in_flight, 1);
-	assert_int_equal(s->ranges[1].limit, 4);
+	assert_int_equal(s->ranges[1].limit, WB_PACE_START);
 	assert_int_equal(s->held_total, 2);
 	assert_int_equal(s->held_count, 2);
 	assert_string_equal(s->held[0].id, "a");

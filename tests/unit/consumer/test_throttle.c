@@ -17,7 +17,7 @@ static void send(struct wb_throttle *t, unsigned requests, int64_t now_ms)
 
 static void up_to_the_limit_are_in_flight_at_once(void **state)
 {
-	struct wb_throttle t = wb_throttle_make(wb_concurrency_make(1, 3, 3));
+	struct wb_throttle t = wb_throttle_make(wb_concurrency_make(1, 3, 3, NULL));
 
 	(void)state;
 	send(&t, 3, 1000);
@@ -31,7 +31,7 @@ static void up_to_the_limit_are_in_flight_at_once(void **state)
 
 static void what_was_cut_off_frees_its_place_and_tells_nothing(void **state)
 {
-	struct wb_throttle t = wb_throttle_make(wb_concurrency_make(1, 1, 1));
+	struct wb_throttle t = wb_throttle_make(wb_concurrency_make(1, 1, 1, NULL));
 
 	(void)state;
 	send(&t, 1, 0);
@@ -46,7 +46,7 @@ static void what_was_cut_off_frees_its_place_and_tells_nothing(void **state)
 
 static void held_up_is_throttled_or_in_an_outage(void **state)
 {
-	struct wb_throttle t = wb_throttle_make(wb_concurrency_make(1, 2, 2));
+	struct wb_throttle t = wb_throttle_make(wb_concurrency_make(1, 2, 2, NULL));
 
 	(void)state;
 	assert_false(wb_throttle_is_held_up(&t, 0));
@@ -61,7 +61,7 @@ static void held_up_is_throttled_or_in_an_outage(void **state)
 
 static void a_clock_that_begins_below_zero_is_fine(void **state)
 {
-	struct wb_throttle t = wb_throttle_make(wb_concurrency_make(1, 1, 1));
+	struct wb_throttle t = wb_throttle_make(wb_concurrency_make(1, 1, 1, NULL));
 
 	(void)state;
 	assert_true(wb_throttle_may_send(&t, -5000));
@@ -69,7 +69,7 @@ static void a_clock_that_begins_below_zero_is_fine(void **state)
 
 static void throttling_waits_exactly_as_long_as_asked(void **state)
 {
-	struct wb_throttle t = wb_throttle_make(wb_concurrency_make(1, 4, 4));
+	struct wb_throttle t = wb_throttle_make(wb_concurrency_make(1, 4, 4, NULL));
 
 	(void)state;
 	send(&t, 1, 0);
@@ -81,7 +81,7 @@ static void throttling_waits_exactly_as_long_as_asked(void **state)
 
 static void the_longest_wait_asked_for_counts(void **state)
 {
-	struct wb_throttle t = wb_throttle_make(wb_concurrency_make(1, 4, 4));
+	struct wb_throttle t = wb_throttle_make(wb_concurrency_make(1, 4, 4, NULL));
 
 	(void)state;
 	send(&t, 3, 0);
@@ -94,7 +94,7 @@ static void the_longest_wait_asked_for_counts(void **state)
 
 static void throttling_without_a_wait_backs_off(void **state)
 {
-	struct wb_throttle t = wb_throttle_make(wb_concurrency_make(1, 1, 1));
+	struct wb_throttle t = wb_throttle_make(wb_concurrency_make(1, 1, 1, NULL));
 	int64_t now_ms = 0, ceiling_ms = WB_THROTTLE_BACKOFF_BASE_MS;
 
 	(void)state;
@@ -116,7 +116,7 @@ static void throttling_without_a_wait_backs_off(void **state)
 
 static void replies_of_one_moment_are_one_throttling(void **state)
 {
-	struct wb_throttle t = wb_throttle_make(wb_concurrency_make(1, 8, 8));
+	struct wb_throttle t = wb_throttle_make(wb_concurrency_make(1, 8, 8, NULL));
 
 	(void)state;
 	send(&t, 8, 0);
@@ -128,7 +128,7 @@ static void replies_of_one_moment_are_one_throttling(void **state)
 
 static void in_an_outage_one_request_tries_first(void **state)
 {
-	struct wb_throttle t = wb_throttle_make(wb_concurrency_make(1, 4, 4));
+	struct wb_throttle t = wb_throttle_make(wb_concurrency_make(1, 4, 4, NULL));
 	int64_t now_ms;
 
 	(void)state;
@@ -146,7 +146,7 @@ static void in_an_outage_one_request_tries_first(void **state)
 
 static void an_outage_waits_at_least_as_long_as_asked(void **state)
 {
-	struct wb_throttle t = wb_throttle_make(wb_concurrency_make(1, 4, 4));
+	struct wb_throttle t = wb_throttle_make(wb_concurrency_make(1, 4, 4, NULL));
 
 	(void)state;
 	send(&t, 2, 0);
@@ -157,7 +157,7 @@ static void an_outage_waits_at_least_as_long_as_asked(void **state)
 
 static void a_reply_ends_the_outage_and_its_wait_but_not_a_throttling(void **state)
 {
-	struct wb_throttle t = wb_throttle_make(wb_concurrency_make(1, 4, 4));
+	struct wb_throttle t = wb_throttle_make(wb_concurrency_make(1, 4, 4, NULL));
 
 	(void)state;
 	send(&t, 3, 0);
@@ -177,7 +177,7 @@ static void a_day_of_outage_is_probed_calmly_and_left_within_two_seconds(void **
 	(void)state;
 	for (uint64_t seed = 1; seed <= 20; seed++) {
 		struct wb_prng random = { .state = seed };
-		struct wb_throttle t = wb_throttle_make(wb_concurrency_make(1, 8, 8));
+		struct wb_throttle t = wb_throttle_make(wb_concurrency_make(1, 8, 8, NULL));
 		int64_t now_ms = 0, probes = 0;
 
 		send(&t, 8, now_ms);
@@ -209,7 +209,7 @@ static void ranges_that_failed_together_do_not_return_together(void **state)
 	(void)state;
 	for (uint64_t seed = 1; seed <= RANGES; seed++) {
 		struct wb_prng random = { .state = seed };
-		struct wb_throttle t = wb_throttle_make(wb_concurrency_make(1, 1, 1));
+		struct wb_throttle t = wb_throttle_make(wb_concurrency_make(1, 1, 1, NULL));
 		int64_t now_ms = 0;
 
 		while (now_ms < 60000) {
@@ -224,7 +224,7 @@ static void ranges_that_failed_together_do_not_return_together(void **state)
 
 static void what_hangs_in_an_outage_does_not_keep_others_from_trying(void **state)
 {
-	struct wb_throttle t = wb_throttle_make(wb_concurrency_make(1, 2, 2));
+	struct wb_throttle t = wb_throttle_make(wb_concurrency_make(1, 2, 2, NULL));
 
 	(void)state;
 	wb_throttle_sent_at(&t, 1000);

@@ -175,6 +175,7 @@ struct fixture {
 	struct wb_health *health;
 	struct wb_log *log;
 	struct wb_outage *outage;
+	struct wb_paces *paces;
 };
 
 static void take_judged(void *arg, struct wb_list *batch)
@@ -223,6 +224,7 @@ static void start(struct fixture *f)
 	f->health = wb_health_new();
 	settings.log = f->log = wb_log_new("test", 2, WB_LOG_ERROR, WB_LOG_LOGFMT);
 	settings.outage = f->outage = wb_outage_new(f->health, f->metrics, f->log);
+	settings.paces = f->paces = wb_paces_new();
 	f->worker = wb_worker_new(&settings, NULL);
 	assert_non_null(f->worker);
 }
@@ -234,6 +236,7 @@ static void stop(struct fixture *f)
 		wb_write_free(&f->writes[i]);
 	free(stage.range);
 	wb_outage_free(&f->outage);
+	wb_paces_free(&f->paces);
 	wb_log_free(&f->log);
 	wb_health_free(&f->health);
 	wb_metrics_free(&f->metrics);
