@@ -88,17 +88,19 @@ def test_promise_9_a_thousand_partitions(topics, make_sandbox, start):
     topics.broker.delete_topic(topics.writes)
 
 
-def test_promise_9_a_stuck_write_in_every_partition(kafka, make_topics, make_sandbox, start):
+@pytest.mark.parametrize("partitions, each", [(64, 900), (1000, 60)])
+def test_promise_9_a_stuck_write_in_every_partition(topics, make_sandbox, start, partitions, each):
     """The backlog behind it passes it by."""
-    partitions = 64
-    topics = make_topics(kafka, partitions)
     sandbox = make_sandbox(STORE)
+    topics.writes = topics.broker.create_topic(f"{topics.writes}.stuck", partitions, max_message_bytes=3_000_000)
     fault(sandbox, match={"id_prefix": "stuck-"}, status=449)
-    count = fill(kafka, topics.writes, range(partitions), 900, first=lambda partition: f"stuck-{partition}")
+    count = fill(topics.broker, topics.writes, range(partitions), each, first=lambda partition: f"stuck-{partition}")
     consumer = begin(start, topics, sandbox)
     wait_until(lambda: written(consumer) >= count, 60, "all others to be written")
     wait_until(lambda: consumer.metric("writebehind_pending_writes") == partitions, 10, "the stuck ones to be left")
     assert_within(consumer)
+    consumer.kill()  # what is stuck would be waited for
+    topics.broker.delete_topic(topics.writes)
 
 
 def test_promise_9_throttled(topics, make_sandbox, start):

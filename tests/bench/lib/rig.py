@@ -4,6 +4,7 @@ import itertools
 import json
 import resource
 import shutil
+import statistics
 import subprocess
 import tempfile
 import time
@@ -130,9 +131,11 @@ class Case:
     """One run: the documents of a topic, read by a new group, into a new emulator, and checked there.
 
     shape: the documents, and the partitions of their topic; with fill=False the topic is empty until publish(). sandbox
-    and consumer: settings of the programs."""
+    and consumer: settings of the programs. places: the consumer is asked twice a second how many requests it gives its
+    ranges; the mean of that is a figure, too."""
 
-    def __init__(self, rig, directory, shape=None, sandbox=None, consumer=None, consumers=1, tls=False, fill=True):
+    def __init__(self, rig, directory, shape=None, sandbox=None, consumer=None, consumers=1, tls=False, fill=True,
+                 places=False):
         self.rig, self.directory, self.tls = rig, directory, tls
         shape = dict(shape or {})
         if fill:
@@ -142,7 +145,7 @@ class Case:
             self.documents = rig.documents(**shape)
         self.sandbox_settings = {"cosmos.ranges": 8} | (sandbox or {})
         self.consumer_settings, self.count = consumer or {}, consumers
-        self.samples = []
+        self.samples, self.asks_places, self.places = [], places, []
 
     def __enter__(self):
         self.sandbox = Sandbox(self.directory, self.sandbox_settings).start()
@@ -185,6 +188,7 @@ class Case:
             self.samples.append(sample)
             if until(sample):
                 return sample
+            self.ask_places(sample)
             if sample["accepted"] != last:
                 moved, last = sample["at"], sample["accepted"]
             for consumer in self.consumers:
@@ -193,6 +197,12 @@ class Case:
             if sample["at"] - moved > IDLE_S:
                 raise SystemExit(f"nothing was written for {IDLE_S} s:\n{self.consumers[0].log_tail()}")
             time.sleep(min(every_s, 1 - time.monotonic() % 1))
+
+    def ask_places(self, sample):
+        """The gauges are told once a second; the first are of the time in which the number is found."""
+        asked = self.places[-1][0] if self.places else 0
+        if self.asks_places and sample["accepted"] and sample["at"] - asked >= 0.5:
+            self.places.append((sample["at"], self.consumers[0].metric("writebehind_cosmos_range_concurrency_limit")))
 
     def sample(self):
         port = self.front.port if self.front else self.emulator.port
@@ -241,6 +251,8 @@ class Case:
         for name in ("consumer", "broker", "emulator"):
             figures[f"{name}_cpu_s_per_million"] = ((last[f"{name}_cpu"] - first[f"{name}_cpu"]) * 1e6 /
                                                     (done + superseded))
+        if self.asks_places:
+            figures["places"] = statistics.mean(places for _, places in self.places)
         return figures | {
             "consumer_whole_cpu_s_per_million": whole_cpu * 1e6 / self.documents.count, "peak_rss_bytes": peak,
             "connections": max(sample["connections"] for sample in self.samples),
