@@ -30,7 +30,7 @@ void wb_concurrency_press(struct wb_concurrency *c)
 	if (c->pace && wb_pace_places(c->pace) <= c->limit)
 		wb_pace_press(c->pace);
 	else
-		c->pressed = true;
+		c->pressed = c->limit < c->max;
 }
 
 /* A second is over: places that were not needed go. One second alone may be the beginning of an outage, whose end must

@@ -22,6 +22,7 @@ void wb_originals_init(struct wb_originals *all, size_t spare_max_bytes)
 {
 	memset(all, 0, sizeof *all);
 	all->spare_max_bytes = spare_max_bytes;
+	all->frame_bytes = sizeof(struct wb_original);
 }
 
 static void *pop_spare(struct wb_originals *all, unsigned step)

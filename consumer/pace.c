@@ -11,6 +11,7 @@
 /* A round lasts until its mean is known well enough, and as long as two replies take: those to requests that were sent
  * with fewer places are then in the minority. */
 #define ROUND_REPLIES_MIN 16
+#define PLACE_REPLIES_MAX 32 /* of each place: few of them do not bring many replies soon */
 #define ROUND_REPLIES_MAX 256
 #define ROUND_TIMES       2
 /* A mean may be off by so many standard errors. */
@@ -24,6 +25,8 @@
 /* Places that come or go at once: this part of them, at least one. */
 #define STEP_PART 4
 #define PERIOD_MS 10000
+/* A period is not over before so many rounds: where replies are few or slow, half would be taken before it was found. */
+#define PERIOD_ROUNDS_MIN 8
 
 struct wb_pace {
 	struct wb_pace *next;
@@ -37,6 +40,8 @@ struct wb_pace {
 	double scatter; /* variance of rounds, by the square of their mean: of the last few */
 	double quickest_ms; /* mean of the quickest round of this period, and what it may be off by; 0: there was none yet */
 	int64_t period; /* which: it is the same for every container */
+	unsigned rounds; /* of this period */
+	bool wanted; /* in this period a full request waited for a place */
 };
 
 struct wb_paces {
@@ -120,10 +125,14 @@ static void set_places(struct wb_pace *p, unsigned places)
 	atomic_store_explicit(&p->places, places > WB_PACE_START ? places : WB_PACE_START, memory_order_relaxed);
 }
 
+/* Where nobody wanted more there is nothing to find again: throttling leaves ranges less, or there is less to do. */
 static void begin_period(struct wb_pace *p, int64_t now_ms)
 {
-	set_places(p, (wb_pace_places(p) + 1) / 2);
+	if (p->wanted)
+		set_places(p, (wb_pace_places(p) + 1) / 2);
 	p->period = now_ms / PERIOD_MS;
+	p->rounds = 0;
+	p->wanted = false;
 	p->quickest_ms = 0;
 	begin_round(p, now_ms);
 }
@@ -168,12 +177,16 @@ static double off_by(const struct wb_pace *p, double mean_ms)
 /* The first round of a period is what the others are compared with. */
 static void end_round(struct wb_pace *p, double mean_ms, double off_ms, unsigned max, int64_t now_ms)
 {
+	bool pressed = atomic_load_explicit(&p->pressed, memory_order_relaxed);
 	bool compares = p->quickest_ms > 0, as_quick;
+	double quick_ms = fmax(mean_ms + off_ms, RESOLUTION_MS);
 
-	if (!compares || mean_ms + off_ms < p->quickest_ms)
-		p->quickest_ms = mean_ms + off_ms;
+	if (!compares || quick_ms < p->quickest_ms)
+		p->quickest_ms = quick_ms;
+	p->rounds++;
+	p->wanted = p->wanted || pressed;
 	as_quick = mean_ms - off_ms <= p->quickest_ms * AS_QUICK_RATIO + RESOLUTION_MS;
-	if (compares && as_quick && atomic_load_explicit(&p->pressed, memory_order_relaxed))
+	if (compares && as_quick && pressed)
 		grow(p, max);
 	else if (mean_ms - off_ms > p->quickest_ms * LATE_RATIO + RESOLUTION_MS)
 		shrink(p, mean_ms + off_ms);
@@ -181,11 +194,19 @@ static void end_round(struct wb_pace *p, double mean_ms, double off_ms, unsigned
 	begin_round(p, now_ms);
 }
 
+static bool period_is_over(const struct wb_pace *p, int64_t now_ms)
+{
+	/* Workers tell their own time, of which one may be a little behind another's. */
+	return now_ms / PERIOD_MS > p->period && (p->rounds >= PERIOD_ROUNDS_MIN || p->period == INT64_MIN);
+}
+
 static void take_reply(struct wb_pace *p, double took_ms, unsigned max, int64_t now_ms)
 {
+	unsigned many = wb_pace_places(p) * PLACE_REPLIES_MAX;
 	double mean_ms, off_ms;
 
-	if (now_ms / PERIOD_MS != p->period)
+	many = many < ROUND_REPLIES_MAX ? many : ROUND_REPLIES_MAX;
+	if (period_is_over(p, now_ms))
 		begin_period(p, now_ms);
 	p->took_ms += took_ms;
 	p->took_squares += took_ms * took_ms;
@@ -194,7 +215,7 @@ static void take_reply(struct wb_pace *p, double took_ms, unsigned max, int64_t 
 	if (p->replies < ROUND_REPLIES_MIN || (double)(now_ms - p->round_ms) < ROUND_TIMES * mean_ms)
 		return;
 	off_ms = off_by(p, mean_ms);
-	if (p->replies >= ROUND_REPLIES_MAX || off_ms <= mean_ms * KNOWN_RATIO + RESOLUTION_MS)
+	if (p->replies >= many || off_ms <= mean_ms * KNOWN_RATIO + RESOLUTION_MS)
 		end_round(p, mean_ms, off_ms, max, now_ms);
 }
 

@@ -189,7 +189,8 @@ static void expect(const struct wb_poller *p, const rd_kafka_message_t *message)
 {
 	size_t len = message->len + PREFETCHED_HEADER_BYTES;
 
-	wb_prefetch(message->payload, len < PREFETCHED_BYTES ? len : PREFETCHED_BYTES);
+	if (message->payload)
+		wb_prefetch(message->payload, len < PREFETCHED_BYTES ? len : PREFETCHED_BYTES);
 	wb_originals_expect(&p->originals, message->len + message->key_len);
 	wb_write_pool_expect(&p->writes);
 }

@@ -40,7 +40,7 @@ struct wb_throttle {
 	struct wb_backoff backoff;
 };
 
-/* concurrency: how many requests at first, at least and at most. */
+/* concurrency: how many requests at once. */
 struct wb_throttle wb_throttle_make(struct wb_concurrency concurrency);
 bool wb_throttle_may_send(const struct wb_throttle *t, int64_t now_ms);
 /* A request goes out; may_send was true. */
@@ -73,7 +73,7 @@ static inline bool wb_throttle_is_full(const struct wb_throttle *t)
 }
 /* Throttled, or in an outage: what comes now waits for longer than for a free slot. */
 bool wb_throttle_is_held_up(const struct wb_throttle *t, int64_t now_ms);
-/* When sending may be possible again: now_ms when it is, INT64_MAX when only a reply can change it. */
+/* When sending may be possible again: now_ms when it is, INT64_MAX when only a reply, or the pace, can change it. */
 int64_t wb_throttle_next_ms(const struct wb_throttle *t, int64_t now_ms);
 
 #endif

@@ -13,7 +13,7 @@
  *              or replaced by a newer write of its item, whose `older` it is    (worker)
  *   IN_FLIGHT  in a request that has no reply yet                               (worker)
  *   JUDGED     has an outcome; a dead letter may be on its way to Kafka         (recorder)
- *   RECORDED   its outcome is in a results record that is not acknowledged yet  (recorder)
+ *   RECORDED   its outcome is in a results record; acknowledged when the poller gets it  (recorder)
  *   FINISHED   its outcome is acknowledged: the offset may advance past it      (poller)
  *
  * Not thread-safe beyond that; an assignment's atomics are.

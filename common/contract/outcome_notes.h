@@ -9,7 +9,7 @@
 
 #include "common/contract/result.h"
 
-/* Numbers up to here can be noted: every offset, and every sequence number. */
+/* Numbers up to here can be noted: every sequence number, and more offsets than a partition will ever have. */
 #define WB_OUTCOME_NUMBER_MAX (UINT64_MAX >> 2)
 
 /* Zeroed memory has no notes. */

@@ -251,7 +251,7 @@ class Case:
         for name in ("consumer", "broker", "emulator"):
             figures[f"{name}_cpu_s_per_million"] = ((last[f"{name}_cpu"] - first[f"{name}_cpu"]) * 1e6 /
                                                     (done + superseded))
-        if self.asks_places:
+        if self.places:
             figures["places"] = statistics.mean(places for _, places in self.places)
         return figures | {
             "consumer_whole_cpu_s_per_million": whole_cpu * 1e6 / self.documents.count, "peak_rss_bytes": peak,

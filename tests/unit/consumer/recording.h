@@ -170,7 +170,7 @@ static inline void wait_back(struct recording *r, size_t count)
 	assert_int_equal(r->back.count, count);
 }
 
-/* All that came back has an outcome that is acknowledged. */
+/* All came back as finished, which only what is acknowledged does: nothing was given up. */
 static inline void assert_all_finished(struct recording *r)
 {
 	for (struct wb_link *link = r->back.head; link; link = link->next)

@@ -238,6 +238,7 @@ static void make_random(struct wb_prng *random, struct random_write *ret)
 	default:
 		break;
 	}
+	w->conditional = w->if_match.data || w->if_none_match.data;
 }
 
 static void the_sum_of_sizes_bounds_the_body(void **state)

@@ -124,6 +124,26 @@ static void blocks_serve_again_and_sizes_that_are_not_asked_for_give_way(void **
 	free(o);
 }
 
+/* Expecting is a hint: any size will do, at any time. */
+static void anything_may_be_expected(void **state)
+{
+	const size_t sizes[] = { 0, 1, 1000, WB_ORIGINAL_STEPS * WB_ORIGINAL_STEP_BYTES, SIZE_MAX / 2 };
+	struct wb_originals all;
+	struct wb_slice key = wb_slice_cstr("k"), value = wb_slice_cstr("v");
+	struct wb_original *o;
+	size_t bytes;
+
+	(void)state;
+	wb_originals_init(&all, SPARE_MAX);
+	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+		wb_originals_expect(&all, sizes[i]);
+	o = wb_original_new(&all, &key, &value, NULL, 0, &bytes);
+	wb_original_let_go(&all, &o, bytes);
+	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+		wb_originals_expect(&all, sizes[i]);
+	wb_originals_release(&all);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -131,6 +151,7 @@ int main(void)
 		cmocka_unit_test(absent_is_not_empty),
 		cmocka_unit_test(what_is_held_is_what_is_allocated),
 		cmocka_unit_test(blocks_serve_again_and_sizes_that_are_not_asked_for_give_way),
+		cmocka_unit_test(anything_may_be_expected),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

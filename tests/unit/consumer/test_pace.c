@@ -171,6 +171,55 @@ static void a_server_that_became_busier_gets_less(void **state)
 	assert_in_range(wb_pace_places(p), 10, 13);
 }
 
+/* Each has its own idea of the time, so one may tell that a period has begun before the others do. */
+static void a_worker_whose_clock_is_behind_ends_no_period(void **state)
+{
+	const struct server wide = { .service_ms = 5, .places = 10000 };
+	struct wb_pace *p = pace_of(state, "c");
+
+	load(&p, 1, 4, &wide, 0, 9000);
+	assert_int_equal(wb_pace_places(p), MAX);
+	for (int i = 0; i < 5; i++) {
+		wb_pace_replied(p, 5, MAX, 10000);
+		wb_pace_replied(p, 5, MAX, 9999);
+	}
+	assert_int_equal(wb_pace_places(p), MAX / 2);
+}
+
+static void what_nobody_wants_more_of_is_not_halved(void **state)
+{
+	const struct server wide = { .service_ms = 5, .places = 10000 };
+	struct wb_pace *p = pace_of(state, "c");
+
+	load(&p, 1, 4, &wide, 0, 9000);
+	for (int64_t now_ms = 9000; now_ms < 60000; now_ms++)
+		wb_pace_replied(p, 5, MAX, now_ms);
+	assert_true(wb_pace_places(p) >= MAX / 2);
+}
+
+/* Two places for half a second each: four replies a second. */
+static void slow_replies_are_waited_for(void **state)
+{
+	const struct server far = { .service_ms = 500, .places = 10000 };
+	struct wb_pace *p = pace_of(state, "c");
+	int64_t now_ms = load(&p, 1, 1, &far, 500, 60000);
+
+	assert_true(wb_pace_places(p) >= 8);
+	load(&p, 1, 1, &far, now_ms, 60000);
+	assert_true(wb_pace_places(p) >= MAX / 2);
+}
+
+static void a_server_that_answers_at_once_gets_all_there_may_be(void **state)
+{
+	struct wb_pace *p = pace_of(state, "c");
+
+	for (int64_t i = 0; i < 9000; i++) {
+		wb_pace_press(p);
+		wb_pace_replied(p, 0, MAX, i / 10);
+	}
+	assert_int_equal(wb_pace_places(p), MAX);
+}
+
 static void *answer_many(void *arg)
 {
 	for (int64_t i = 0; i < 20000; i++) {
@@ -210,6 +259,10 @@ int main(void)
 		TEST(a_server_that_became_slower_is_not_taken_for_a_busy_one),
 		TEST(replies_that_scatter_are_not_taken_for_a_queue),
 		TEST(a_server_that_became_busier_gets_less),
+		TEST(a_worker_whose_clock_is_behind_ends_no_period),
+		TEST(what_nobody_wants_more_of_is_not_halved),
+		TEST(slow_replies_are_waited_for),
+		TEST(a_server_that_answers_at_once_gets_all_there_may_be),
 		TEST(two_workers_share_it),
 	};
 
