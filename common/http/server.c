@@ -19,20 +19,24 @@
 /* How much of a refused body is read and dropped. Closing on a client that still sends makes its system throw our
  * answer away, and most clients send all before they read. */
 #define DISCARD_MAX (64 * 1024 * 1024)
+/* libmicrohttpd's threads enter the listening socket into their epoll sets as they start; taken out in that moment, the
+ * library ends the process (0.9.75: "Failed to remove listen FD from epoll set"). By then they have started. */
+#define SETTLED_MS 200
 
 struct wb_http_server {
 	struct MHD_Daemon *daemon;
 	struct wb_http_route *routes;
 	size_t route_count;
 	char address[WB_LISTEN_ADDRESS_SIZE];
+	int64_t started_ms; /* monotonic */
 	int quiesced_fd; /* where it listened before it was quiesced; else -1 */
 	char *server_name;
 	size_t body_budget;
 	struct wb_metrics *metrics;
 	struct wb_log *log;
-	_Atomic size_t body_bytes;  /* held by all requests */
-	_Atomic size_t unfinished;  /* from the handler's call to the end of sending */
-	_Atomic size_t answering;   /* calls of respond under way */
+	_Atomic size_t body_bytes; /* held by all requests */
+	_Atomic size_t unfinished; /* from the handler's call to the end of sending */
+	_Atomic size_t answering; /* calls of respond under way */
 	_Atomic bool quiesced;
 };
 
@@ -43,20 +47,20 @@ enum phase { PHASE_READING, PHASE_HANDLING, PHASE_SUSPENDED, PHASE_ANSWERED };
 struct wb_http_request {
 	struct wb_http_server *server;
 	struct MHD_Connection *connection;
-	char *uri;    /* as sent */
-	struct wb_slice path;              /* into uri */
+	char *uri; /* as sent */
+	struct wb_slice path; /* into uri */
 	struct wb_slice method;
 	const struct wb_http_route *route; /* NULL: none */
 	struct wb_slice params[WB_ROUTE_PARAMS_MAX];
 	struct wb_route_match match;
 	char *param_storage;
 	struct wb_buf body;
-	size_t charged;    /* to the server's body_bytes; at least body.len */
-	size_t discarded;  /* bytes of the body that were dropped */
+	size_t charged; /* to the server's body_bytes; at least body.len */
+	size_t discarded; /* bytes of the body that were dropped */
 	int64_t started_us;
 	_Atomic int phase;
-	bool handled;        /* counted in unfinished */
-	struct wb_problem refusal;         /* code NULL: none so far */
+	bool handled; /* counted in unfinished */
+	struct wb_problem refusal; /* code NULL: none so far */
 	char refusal_detail[100];
 	struct MHD_Response *response;
 	unsigned status;
@@ -538,6 +542,7 @@ struct wb_http_server *wb_http_server_new(const struct wb_http_settings *setting
 		return NULL;
 	}
 	s->quiesced_fd = -1;
+	s->started_ms = wb_clock_mono_ms();
 	s->route_count = settings->route_count;
 	s->routes = wb_xcalloc(s->route_count + 1, sizeof *s->routes);
 	for (size_t i = 0; i < s->route_count; i++)
@@ -564,6 +569,8 @@ void wb_http_server_quiesce(struct wb_http_server *s)
 {
 	if (atomic_exchange(&s->quiesced, true))
 		return;
+	while (wb_clock_mono_ms() - s->started_ms < SETTLED_MS)
+		(void)usleep(1000 * SETTLED_MS / 10); /* interrupted or not, the time is looked at */
 	/* The server's threads let go of the socket a little later, so it is closed when they are gone. */
 	s->quiesced_fd = MHD_quiesce_daemon(s->daemon);
 	if (s->quiesced_fd >= 0)

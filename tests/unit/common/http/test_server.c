@@ -1,5 +1,7 @@
 #include "common/http/server.h"
 
+#include "common/base/clock.h"
+
 #include "tests/unit/common/http/client.h"
 
 #include <poll.h>
@@ -554,6 +556,20 @@ static void a_stopping_server_answers_what_it_has(void **state)
 	stop(&f);
 }
 
+/* Its threads may not have begun yet, at which the library would end the process. */
+static void a_server_that_has_just_started_settles_before_it_is_quiesced(void **state)
+{
+	int64_t begin_ms = wb_clock_mono_ms();
+	struct fixture f;
+
+	(void)state;
+	start(&f, 4);
+	wb_http_server_quiesce(f.server);
+	assert_true(wb_clock_mono_ms() - begin_ms >= 200);
+	assert_int_equal(client_try_connect(f.address), -1);
+	stop(&f);
+}
+
 static void requests_are_counted_by_route(void **state)
 {
 	struct wb_buf page;
@@ -638,6 +654,7 @@ int main(void)
 		cmocka_unit_test(two_lengths_are_refused_and_the_connection_ends),
 		cmocka_unit_test(all_bodies_together_stay_within_the_budget),
 		cmocka_unit_test(a_stopping_server_answers_what_it_has),
+		cmocka_unit_test(a_server_that_has_just_started_settles_before_it_is_quiesced),
 		cmocka_unit_test(requests_are_counted_by_route),
 		cmocka_unit_test(bytes_that_are_no_http_do_not_harm),
 	};
