@@ -23,13 +23,14 @@
 /* Shares of the memory budget: records on their way, librdkafka's queue, one fetch, and memory of records that are done.
  * Requests in flight have an eighth (worker.c), the program itself the rest. */
 #define READ_SHARE(budget)  ((budget) / 10 * 6)
-#define QUEUE_SHARE(budget) ((budget) / 8)
-#define FETCH_SHARE(budget) ((budget) / 32)
+#define QUEUE_SHARE(budget) ((budget) / 16)
+#define FETCH_SHARE(budget) ((budget) / 512)
 #define SPARE_SHARE(budget) ((budget) / 16)
-#define FETCH_MAX_BYTES     (INT64_C(48) << 20) /* librdkafka's default is 50 MB */
-/* Of one partition in a fetch. Kafka counts them compressed, and what they become in memory is known too late: so they are
- * no more than a round trip is worth. */
-#define PARTITION_MAX_BYTES (INT64_C(512) << 10)
+/* Kafka counts a fetch compressed, and what it becomes in memory is known too late: so it is small, and yet a hundred times
+ * of it are within what a process may have beyond its budget. A larger record, or batch, comes alone. */
+#define FETCH_MIN_BYTES      (INT64_C(64) << 10)
+#define FETCH_MAX_BYTES      (INT64_C(4) << 20)
+#define FETCH_PARTITIONS_MIN 4 /* that have a part of a fetch, when all have enough */
 
 static void wake(void *arg)
 {
@@ -115,19 +116,18 @@ static rd_kafka_conf_t *make_conf(struct wb_poller *p, struct wb_error *e)
 	rd_kafka_conf_t *conf;
 
 	fetch = fetch < FETCH_MAX_BYTES ? fetch : FETCH_MAX_BYTES;
-	/* librdkafka wants a fetch to hold at least one record of the largest size. */
-	if (fetch < o->record_max_bytes)
-		fetch = o->record_max_bytes;
+	fetch = fetch > FETCH_MIN_BYTES ? fetch : FETCH_MIN_BYTES;
 	/* 20 digits fit into each. */
 	(void)snprintf(queue_text, sizeof queue_text, "%lld",
 		(long long)(QUEUE_SHARE(o->memory_budget_bytes) / 1024 < 2097151
 				? QUEUE_SHARE(o->memory_budget_bytes) / 1024
 				: 2097151));
 	(void)snprintf(fetch_text, sizeof fetch_text, "%lld", (long long)fetch);
-	(void)snprintf(partition_text, sizeof partition_text, "%lld",
-		(long long)(fetch < PARTITION_MAX_BYTES ? fetch : PARTITION_MAX_BYTES));
+	(void)snprintf(partition_text, sizeof partition_text, "%lld", (long long)(fetch / FETCH_PARTITIONS_MIN));
 	conf = wb_kafka_conf_new(&o->kafka, role, p->client_id, &p->context, e);
 	if (conf) {
+		/* Only of producers, but librdkafka wants a fetch to be no smaller. */
+		(void)rd_kafka_conf_set(conf, "message.max.bytes", "1000", NULL, 0);
 		rd_kafka_conf_set_rebalance_cb(conf, wb_poller_on_rebalance);
 		rd_kafka_conf_set_error_cb(conf, on_error);
 		wb_poller_watch_joins(p, conf);

@@ -103,6 +103,21 @@ def test_promise_9_a_stuck_write_in_every_partition(topics, make_sandbox, start,
     topics.broker.delete_topic(topics.writes)
 
 
+@pytest.mark.parametrize("budget", [128 * MIB, BUDGET])
+def test_promise_9_a_backlog_that_is_compressed_a_hundredfold(topics, make_sandbox, start, budget):
+    """Kafka counts what it sends as it is compressed."""
+    count = 150_000
+    sandbox = make_sandbox(STORE)
+    producer = topics.broker.producer(**{"compression.type": "zstd", "linger.ms": 50, "batch.size": 1_000_000,
+                                         "queue.buffering.max.messages": count})
+    for key, value in documents(count):
+        producer.produce(topics.writes, key=key, value=value)
+    assert producer.flush(60) == 0
+    consumer = begin(start, topics, sandbox, budget)
+    wait_until(lambda: written(consumer) >= count, 60, "all to be written")
+    assert_within(consumer, budget)
+
+
 def test_promise_9_throttled(topics, make_sandbox, start):
     """To about a fifth of what it could write."""
     count = 60_000
