@@ -25,8 +25,8 @@ void wb_item_order_free(struct wb_item_order **o);
 void wb_item_order_expect(const struct wb_item_order *o, struct wb_write *w);
 /* The write, which is in there, will leave soon; likewise. */
 void wb_item_order_expect_leave(const struct wb_item_order *o, const struct wb_write *w);
-/* Enters a WAITING write that was expected, later in the log than all entered before for its item. True: it is the head and may be sent.
- * Identity is the container's address, pk_text and id; w->container must be set. */
+/* Enters a WAITING write that was expected, later in the log than all entered before for its item. True: it is the head
+ * and may be sent. Identity is the container's address, pk_text and id; w->container must be set. */
 bool wb_item_order_enter(struct wb_item_order *o, struct wb_write *w) WB_MUST_USE;
 /* The head has its outcome (or goes back unsent): it leaves, and the next of its item, now head, is returned or NULL. */
 struct wb_write *wb_item_order_leave(struct wb_item_order *o, struct wb_write *head) WB_MUST_USE;

@@ -405,18 +405,16 @@ static enum wb_err check_timeouts(struct wb_consumer_options *o, struct wb_error
 /* The largest record has to fit beside what belongs to it: its fetch, librdkafka's queue, its request and a copy. */
 static enum wb_err check_budget(struct wb_consumer_options *o, struct wb_error *e)
 {
-	int64_t needed;
-	enum wb_err err;
+	int64_t record = RECORD_MAX_DEFAULT_BYTES, needed;
+	enum wb_err err = read_kafka_number(o, "message.max.bytes", INT32_MAX, &record, e);
 
-	o->record_max_bytes = RECORD_MAX_DEFAULT_BYTES;
-	err = read_kafka_number(o, "message.max.bytes", INT32_MAX, &o->record_max_bytes, e);
-	needed = o->record_max_bytes * BUDGET_RECORDS;
+	needed = record * BUDGET_RECORDS;
 	if (err != WB_OK || o->memory_budget_bytes >= needed)
 		return err;
 	return wb_error_set(e, WB_EINVAL,
 		"memory.budget.bytes (%lld) is too small for records of up to %lld bytes (kafka.message.max.bytes): at "
 		"least %lld",
-		(long long)o->memory_budget_bytes, (long long)o->record_max_bytes, (long long)needed);
+		(long long)o->memory_budget_bytes, (long long)record, (long long)needed);
 }
 
 static enum wb_err read_topics(struct wb_consumer_options *o, struct wb_error *e)

@@ -48,7 +48,6 @@ struct wb_consumer_options {
 	int64_t operation_retry_max_ms; /* cosmos.operation.retry.max.ms */
 	int64_t results_interval_ms; /* results.interval.ms */
 	int64_t memory_budget_bytes; /* memory.budget.bytes */
-	int64_t record_max_bytes; /* kafka.message.max.bytes, or our default of it: the largest record */
 	int64_t drain_timeout_ms; /* consumer.drain.timeout.ms: of a revoked partition */
 	int64_t shutdown_timeout_ms; /* shutdown.timeout.ms */
 	char *admin_listen; /* admin.listen */

@@ -20,7 +20,8 @@
 /* Of every x86-64 and of most ARM processors: for what is only faster by it. */
 #define WB_CACHE_LINE_BYTES 64
 
-/* Fetches bytes that will be read, or written, soon: another thread had them last. Any address will do. */
+/* Fetches bytes that will be read, or written, soon: another thread had them last. Nothing has to be
+ * there, but NULL must not be given. */
 static inline void wb_prefetch(const void *bytes, size_t len)
 {
 	for (size_t at = 0; at < len; at += WB_CACHE_LINE_BYTES)

@@ -52,7 +52,8 @@ struct wb_result_batch;
 struct wb_result_batch *wb_result_batch_new(void);
 void wb_result_batch_free(struct wb_result_batch **b);
 bool wb_result_batch_empty(const struct wb_result_batch *b);
-/* About how many bytes the record would have at most, as each outcome may be a range of its own: flush before it passes the topic's limit. */
+/* About how many bytes the record would have at most, as each outcome may be a range of its own: flush before it passes the
+ * topic's limit. */
 size_t wb_result_batch_size(const struct wb_result_batch *b);
 void wb_result_batch_add_job(
 	struct wb_result_batch *b, struct wb_slice job, uint64_t seq, enum wb_outcome outcome, double charge);
