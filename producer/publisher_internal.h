@@ -2,10 +2,10 @@
 #ifndef WB_PRODUCER_PUBLISHER_INTERNAL_H
 #define WB_PRODUCER_PUBLISHER_INTERNAL_H
 
+#include "common/base/thread.h"
 #include "producer/outgoing.h"
 #include "producer/publisher.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/queue.h>
