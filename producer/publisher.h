@@ -31,7 +31,7 @@ struct wb_publisher_settings {
 	const char *topic_writes, *topic_results;
 	int32_t results_partitions;
 	int64_t timeout_ms;
-	size_t stream_bytes; /* of one stream's blocks that Kafka has not acknowledged */
+	size_t stream_bytes; /* of all streams' blocks that Kafka has not acknowledged */
 	struct wb_metrics *metrics;
 };
 
@@ -77,8 +77,8 @@ size_t wb_publisher_in_flight(struct wb_publisher *p);
  * the publisher. It is not called any more once end or abort has returned. */
 struct wb_publish_stream *wb_publish_stream_open(
 	struct wb_publisher *p, const struct wb_publish_job *job, void (*room)(void *arg), void *arg);
-/* Memory of cap bytes for documents. WB_EFULL while stream_bytes are in flight (a stream without any always gets a
- * block): try again when room was called. Else, with a sentence in e, the stream has failed: it is to be aborted. */
+/* Memory of cap bytes for documents. WB_EFULL while the stream's share of stream_bytes is in flight (a stream without
+ * any always gets a block): try again when room was called. Else, with a sentence in e, the stream has failed: it is to be aborted. */
 enum wb_err wb_publish_block_new(
 	struct wb_publish_stream *s, size_t cap, struct wb_publish_block **ret, struct wb_error *e) WB_MUST_USE;
 char *wb_publish_block_bytes(struct wb_publish_block *b);

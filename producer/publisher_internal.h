@@ -64,6 +64,7 @@ struct wb_publisher {
 	struct wb_flights active; /* in the order of their deadlines */
 	struct wb_flights stalled; /* waiting for room in the producer's queue, first come first served */
 	struct wb_flights open; /* streams */
+	atomic_size_t open_count;
 	size_t active_count;
 	bool stopping;
 	atomic_uint_least64_t ids; /* that were made */

@@ -47,6 +47,7 @@ struct wb_publish_stream *wb_publish_stream_open(
 	if (p->stopping)
 		wb_flight_note_failure(f, WB_ECLOSED, WB_FLIGHT_STOPPING);
 	TAILQ_INSERT_TAIL(&p->open, f, active_link);
+	atomic_fetch_add(&p->open_count, 1);
 	wb_mutex_unlock(&p->lock);
 	return (struct wb_publish_stream *)f;
 }
@@ -58,11 +59,13 @@ static enum wb_err failure_of(const struct wb_flight *f, struct wb_error *e)
 	return err == WB_OK ? WB_OK : wb_error_set(e, err, "%s", f->why);
 }
 
+/* Streams share the memory equally; when one more is opened, the others come down to their new share with the next
+ * acknowledgements. */
 static bool fits(const struct wb_flight *f, size_t cap)
 {
-	size_t used = atomic_load(&f->block_bytes);
+	size_t used = atomic_load(&f->block_bytes), streams = atomic_load(&f->publisher->open_count);
 
-	return used == 0 || used + cap <= f->publisher->settings.stream_bytes;
+	return used == 0 || used + cap <= f->publisher->settings.stream_bytes / (streams ? streams : 1);
 }
 
 enum wb_err wb_publish_block_new(
@@ -169,6 +172,7 @@ static void close_stream(struct wb_flight *f)
 	wb_mutex_unlock(&f->room_lock);
 	wb_mutex_lock(&p->lock);
 	TAILQ_REMOVE(&p->open, f, active_link);
+	atomic_fetch_sub(&p->open_count, 1);
 	if (f->stalled)
 		TAILQ_REMOVE(&p->stalled, f, stalled_link);
 	f->stalled = false;

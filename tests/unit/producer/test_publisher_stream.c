@@ -89,6 +89,28 @@ static void blocks_are_lent_up_to_the_limit_and_room_is_told_once_one_is_back(vo
 	end(&b);
 }
 
+static void streams_share_the_memory(void **state)
+{
+	struct wb_publish_block *first, *other, *more = NULL;
+	struct wb_publish_stream *s, *second;
+	struct bench b;
+
+	(void)state;
+	begin(&b, 60000);
+	s = open_stream(&b);
+	second = open_stream(&b);
+	first = new_block(s);
+	assert_int_equal(wb_publish_block_new(s, BLOCK, &more, NULL), WB_EFULL);
+	other = new_block(second);
+	wb_publish_block_done(&other);
+	wb_publish_stream_abort(&second);
+	more = new_block(s);
+	wb_publish_block_done(&more);
+	wb_publish_block_done(&first);
+	wb_publish_stream_abort(&s);
+	end(&b);
+}
+
 static void a_block_larger_than_the_limit_is_lent_to_a_stream_that_has_none(void **state)
 {
 	struct wb_publish_block *large = NULL;
@@ -204,6 +226,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_accepted_record_follows_all_acknowledgements_and_the_end),
 		cmocka_unit_test(blocks_are_lent_up_to_the_limit_and_room_is_told_once_one_is_back),
+		cmocka_unit_test(streams_share_the_memory),
 		cmocka_unit_test(a_block_larger_than_the_limit_is_lent_to_a_stream_that_has_none),
 		cmocka_unit_test(a_full_queue_is_told_when_it_may_be_tried_again),
 		cmocka_unit_test(a_failed_record_fails_the_stream_and_there_is_no_job),
