@@ -226,7 +226,8 @@ static bool target_argument(struct wb_http_request *r, const char *name, struct 
 }
 
 /* Reads what stands outside the body; answers and returns false when it is wrong. */
-static bool read_defaults(struct wb_http_request *r, enum wb_body_format *ret_format, struct wb_request_defaults *ret)
+static bool read_defaults(struct wb_http_request *r, struct wb_slice job, enum wb_body_format *ret_format,
+	struct wb_request_defaults *ret)
 {
 	static const char *const known[] = { "database", "container", "op", NULL };
 	struct wb_request_error error;
@@ -239,7 +240,7 @@ static bool read_defaults(struct wb_http_request *r, enum wb_body_format *ret_fo
 			"Content-Type must be application/json or application/x-ndjson, in UTF-8");
 		return false;
 	}
-	*ret = (struct wb_request_defaults){ .op = WB_OP_UPSERT };
+	*ret = (struct wb_request_defaults){ .op = WB_OP_UPSERT, .job = job };
 	op = wb_http_query(r, "op");
 	if (op.data && !wb_request_op(op, &ret->op, &error)) {
 		refuse_request(r, &error);
@@ -259,7 +260,7 @@ static bool charge(struct wb_api *api, const struct pending *p)
 	return false;
 }
 
-static void publish(struct wb_api *api, struct wb_http_request *r, struct wb_batch *batch)
+static void publish(struct wb_api *api, struct wb_http_request *r, const char *job, struct wb_batch *batch)
 {
 	struct pending *p = wb_xcalloc(1, sizeof *p);
 
@@ -281,7 +282,7 @@ static void publish(struct wb_api *api, struct wb_http_request *r, struct wb_bat
 		refuse(r, 503, "overloaded", "the requests in flight fill the memory budget (memory.budget.bytes)");
 		return;
 	}
-	wb_job_id_new(p->job);
+	memcpy(p->job, job, WB_JOB_ID_SIZE);
 	wb_publisher_submit(api->settings.publisher, p->job, wb_clock_wall_ms(), batch, on_published, p);
 }
 
@@ -292,8 +293,10 @@ static void post_jobs(void *arg, struct wb_http_request *r)
 	struct wb_request_error error;
 	enum wb_body_format format;
 	struct wb_batch batch;
+	char job[WB_JOB_ID_SIZE];
 
-	if (!read_defaults(r, &format, &defaults))
+	wb_job_id_new(job);
+	if (!read_defaults(r, wb_slice_cstr(job), &format, &defaults))
 		return;
 	if (wb_job_view_full(api->settings.view)) {
 		refuse(r, 503, "too-many-jobs", "as many jobs as jobs.max are not finished");
@@ -306,7 +309,7 @@ static void post_jobs(void *arg, struct wb_http_request *r)
 	}
 	wb_batch_init(&batch, api->settings.rules.max_operations);
 	if (wb_request_parse(wb_http_body(r), format, &api->settings.rules, &defaults, &batch, &error)) {
-		publish(api, r, &batch);
+		publish(api, r, job, &batch);
 	} else {
 		atomic_fetch_sub(&api->requests, 1);
 		refuse_request(r, &error);
