@@ -150,7 +150,8 @@ static bool target_argument(struct wb_http_request *r, const char *name, struct 
 }
 
 /* Reads what stands outside the body; answers and returns false when it is wrong. */
-static bool read_defaults(struct wb_http_request *r, enum wb_body_format *ret_format, struct wb_request_defaults *ret)
+static bool read_defaults(struct wb_http_request *r, struct wb_slice job, enum wb_body_format *ret_format,
+	struct wb_request_defaults *ret)
 {
 	static const char *const known[] = { "database", "container", "op", NULL };
 	struct wb_request_error error;
@@ -163,7 +164,7 @@ static bool read_defaults(struct wb_http_request *r, enum wb_body_format *ret_fo
 			"Content-Type must be application/json or application/x-ndjson, in UTF-8");
 		return false;
 	}
-	*ret = (struct wb_request_defaults){ .op = WB_OP_UPSERT };
+	*ret = (struct wb_request_defaults){ .op = WB_OP_UPSERT, .job = job };
 	op = wb_http_query(r, "op");
 	if (op.data && !wb_request_op(op, &ret->op, &error)) {
 		refuse_request(r, &error);
@@ -183,7 +184,7 @@ static bool charge(struct wb_api *api, const struct pending *p)
 	return false;
 }
 
-static void publish(struct wb_api *api, struct wb_http_request *r, struct wb_batch *batch)
+static void publish(struct wb_api *api, struct wb_http_request *r, const char *id, struct wb_batch *batch)
 {
 	struct pending *p = wb_xcalloc(1, sizeof *p);
 	struct wb_publish_memory memory = { NULL, NULL };
@@ -208,8 +209,8 @@ static void publish(struct wb_api *api, struct wb_http_request *r, struct wb_bat
 			r, 503, "overloaded", "the requests in flight fill the memory budget (memory.budget.bytes)");
 		return;
 	}
-	wb_publisher_new_id(api->settings.publisher, p->job);
-	memcpy(job.id, p->job, sizeof job.id);
+	memcpy(p->job, id, sizeof p->job);
+	memcpy(job.id, id, sizeof job.id);
 	job.at_ms = wb_clock_wall_ms();
 	job.database = batch->database;
 	job.container = batch->container;
@@ -223,8 +224,10 @@ static void post_jobs(void *arg, struct wb_http_request *r)
 	struct wb_request_error error;
 	enum wb_body_format format;
 	struct wb_batch batch;
+	char job[WB_JOB_ID_SIZE];
 
-	if (!read_defaults(r, &format, &defaults))
+	wb_publisher_new_id(api->settings.publisher, job);
+	if (!read_defaults(r, wb_slice_cstr(job), &format, &defaults))
 		return;
 	if (wb_job_view_full(api->settings.view)) {
 		wb_answer_refuse(r, 503, "too-many-jobs", "as many jobs as jobs.max are not finished");
@@ -237,7 +240,7 @@ static void post_jobs(void *arg, struct wb_http_request *r)
 	}
 	wb_batch_init(&batch, api->settings.rules.max_operations);
 	if (wb_request_parse(wb_http_body(r), format, &api->settings.rules, &defaults, &batch, &error)) {
-		publish(api, r, &batch);
+		publish(api, r, job, &batch);
 	} else {
 		atomic_fetch_sub(&api->requests, 1);
 		refuse_request(r, &error);
@@ -282,11 +285,11 @@ void wb_api_free(struct wb_api **api)
 void wb_api_routes(struct wb_api *api, struct wb_http_route ret[WB_API_ROUTES])
 {
 	const struct wb_http_route routes[WB_API_ROUTES] = {
-		{ "POST", "/v1/jobs", post_jobs, api, api->settings.max_body_bytes },
-		{ "GET", "/v1/jobs", wb_api_get_jobs, api->settings.view, 0 },
-		{ "GET", "/v1/jobs/{id}", wb_api_get_job, api->settings.view, 0 },
-		{ "GET", "/v1/ledger", wb_api_get_ledger, api->settings.view, 0 },
-		{ "GET", "/openapi.json", wb_api_get_openapi, NULL, 0 },
+		{ "POST", "/v1/jobs", post_jobs, api, api->settings.max_body_bytes, NULL, NULL, 0 },
+		{ "GET", "/v1/jobs", wb_api_get_jobs, api->settings.view, 0, NULL, NULL, 0 },
+		{ "GET", "/v1/jobs/{id}", wb_api_get_job, api->settings.view, 0, NULL, NULL, 0 },
+		{ "GET", "/v1/ledger", wb_api_get_ledger, api->settings.view, 0, NULL, NULL, 0 },
+		{ "GET", "/openapi.json", wb_api_get_openapi, NULL, 0, NULL, NULL, 0 },
 	};
 
 	memcpy(ret, routes, sizeof routes);

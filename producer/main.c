@@ -218,9 +218,10 @@ static enum wb_err configure(struct service *s, struct wb_error *e)
 	enum wb_err err = wb_producer_config_check(&s->config, e);
 
 	if (err == WB_OK)
-		err = wb_partition_key_paths(s->config.intake.partition_key, &s->rules.paths, e);
+		err = wb_partition_key_paths(s->config.intake.partition_key, &s->rules.item.paths, e);
 	s->rules.max_operations = (size_t)s->config.http.max_operations;
-	s->rules.record_bytes_max = wb_record_bytes_max(&s->config.kafka);
+	s->rules.item.record_bytes_max = wb_record_bytes_max(&s->config.kafka);
+	s->rules.item.generate_id = s->config.intake.generate_id;
 	return err;
 }
 
@@ -244,7 +245,7 @@ int main(int argc, char **argv)
 		wb_log_free(&s.log);
 		wb_lifecycle_free(&s.lifecycle);
 	}
-	wb_json_paths_release(&s.rules.paths);
+	wb_json_paths_release(&s.rules.item.paths);
 	wb_options_release(&wb_producer_options, &s.config);
 	return code;
 }

@@ -28,15 +28,21 @@
 		"The container's partition key paths (/tenant or /a,/b): documents are then checked against them " \
 		"before they are "                                                                                 \
 		"published")
+#define GENERATE_ID_ROW                                                                                                \
+	ROW(WB_OPT_BOOL, generate_id, "documents.generate.id", "false", 0, 0,                                          \
+		"Whether an upsert or create of a document without id gets one, made of its job and its place in it; " \
+		"else it is refused")
 
 static const struct wb_option service_intake_rows[] = {
 	PARTITION_KEY_ROW,
+	GENERATE_ID_ROW,
 	ROW(WB_OPT_DURATION, publish_timeout_ms, "publish.timeout.ms", "20s", 100, 3600 * SECOND,
 		"How long Kafka may take to acknowledge a job before the request is answered with 503"),
 };
 
 static const struct wb_option publish_intake_rows[] = {
 	PARTITION_KEY_ROW,
+	GENERATE_ID_ROW,
 	ROW(WB_OPT_DURATION, publish_timeout_ms, "publish.timeout.ms", "2min", 100, 3600 * SECOND,
 		"How long Kafka may take to acknowledge a record before the program gives up"),
 };
@@ -108,9 +114,12 @@ static const struct wb_flag publish_flags[] = {
 	FLAG(WB_FLAG_STRING, database, "database", 0, "NAME", "Target database (default: the consumers')"),
 	FLAG(WB_FLAG_STRING, container, "container", 0, "NAME", "Target container (default: the consumers')"),
 	FLAG(WB_FLAG_STRING, op, "op", 0, "OP",
-		"What is done: upsert (default), or delete, whose items are {\"id\":…,\"partitionKey\":[…]}"),
+		"What is done: upsert (default), create or replace; delete, whose items are "
+		"{\"id\":…,\"partitionKey\":[…]}; or patch, whose items have \"operations\":[…], too"),
 	FLAG(WB_FLAG_STRING, format, "format", 0, "FORMAT",
 		"How items stand in the input: ndjson, array, or auto (default; an array begins with [)"),
+	FLAG(WB_FLAG_BOOL, generate_ids, "generate-ids", 0, NULL,
+		"Documents without id get one, new with every run (documents.generate.id=true)"),
 	FLAG(WB_FLAG_BOOL, unchecked, "unchecked", 0, NULL, "Publish items as they are; the consumer judges them"),
 	FLAG(WB_FLAG_BOOL, untracked, "untracked", 0, NULL, "Publish without a job: nobody can ask what became of it"),
 	FLAG(WB_FLAG_BOOL, wait, "wait", 'w', NULL, "Wait for the job's end; exit 0 only if it Succeeded"),

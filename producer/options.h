@@ -16,6 +16,7 @@
 /* What both programs ask of a document before it is published. */
 struct wb_intake_options {
 	char *partition_key;        /* cosmos.partition.key: paths with commas between them; NULL: not looked at */
+	bool generate_id;           /* documents.generate.id */
 	int64_t publish_timeout_ms; /* publish.timeout.ms */
 };
 
@@ -49,7 +50,7 @@ struct wb_publish_config {
 	int64_t startup_timeout_ms;
 	/* flags */
 	const char *database, *container, *op, *format;
-	bool unchecked, untracked, wait, json, quiet;
+	bool generate_ids, unchecked, untracked, wait, json, quiet;
 };
 
 extern const struct wb_option_table wb_producer_options;

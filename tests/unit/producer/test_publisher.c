@@ -29,9 +29,8 @@ static void records_carry_job_number_target_and_key(void **state)
 {
 	struct bench b;
 	struct wb_batch batch;
-	const struct wb_batch_write del = {
-		.op = WB_OP_DELETE, .id = WB_SLICE_LIT("x"), .partition_key = WB_SLICE_LIT("[1]")
-	};
+	const struct wb_batch_more more = { .partition_key = WB_SLICE_LIT("[1]") };
+	const struct wb_batch_write del = { .op = WB_OP_DELETE, .id = WB_SLICE_LIT("x"), .more = &more };
 
 	(void)state;
 	begin(&b, 60000);
