@@ -133,6 +133,37 @@ static int read_month(const char *text)
 	return -1;
 }
 
+bool wb_clock_parse_rfc3339(struct wb_slice text, int64_t *ret_wall_ms)
+{
+	static const char form[] = "0000-00-00T00:00:00.000Z";
+	char whole[WB_CLOCK_RFC3339_SIZE], again[WB_CLOCK_RFC3339_SIZE];
+	size_t seconds = sizeof "0000-00-00T00:00:00" - 1;
+	struct tm tm = { 0 };
+	int64_t wall_ms;
+
+	if (text.len < seconds + 1 || text.len == seconds + 2 || text.len >= WB_CLOCK_RFC3339_SIZE)
+		return false;
+	if (text.data[text.len - 1] != 'Z')
+		return false;
+	memcpy(whole, form, sizeof whole);
+	memcpy(whole, text.data, text.len - 1);
+	tm.tm_year = read_digits(whole, 4) - 1900;
+	tm.tm_mon = read_digits(whole + 5, 2) - 1;
+	tm.tm_mday = read_digits(whole + 8, 2);
+	tm.tm_hour = read_digits(whole + 11, 2);
+	tm.tm_min = read_digits(whole + 14, 2);
+	tm.tm_sec = read_digits(whole + 17, 2);
+	if (tm.tm_year < 0 || tm.tm_mon < 0 || tm.tm_mday < 0 || tm.tm_hour < 0 || tm.tm_min < 0 || tm.tm_sec < 0)
+		return false;
+	wall_ms = (int64_t)timegm(&tm) * 1000 + read_digits(whole + 20, 3);
+	/* Written again it must be the same text: that checks the rest, and the 30th of February too. */
+	wb_clock_rfc3339(wall_ms, again);
+	if (memcmp(again, whole, sizeof whole) != 0)
+		return false;
+	*ret_wall_ms = wall_ms;
+	return true;
+}
+
 bool wb_clock_parse_rfc1123(struct wb_slice text, int64_t *ret_wall_ms)
 {
 	char again[WB_CLOCK_RFC1123_SIZE];
