@@ -108,7 +108,7 @@ static void errors_name_the_file_the_token_and_the_member(void **state)
 	assert_refused("{\"tokens\":[1]}", "tokens.json: token 1: it must be an object");
 	assert_refused(FILE_OF("\"name\":\"\""),
 		"tokens.json: token 1: \"name\" must have 1 to 64 letters, digits and . _ - @, and must not begin with "
-	        "wb_");
+		"wb_");
 	assert_refused(FILE_OF("\"name\":\"anonymous\""),
 		"tokens.json: token 1: \"name\" must not be anonymous: that is who has no token");
 	assert_refused(FILE_OF(ENTRY ",\"scope\":1"), "tokens.json: token 1 (billing): it has an unknown member scope");
@@ -126,7 +126,7 @@ static void errors_name_the_file_the_token_and_the_member(void **state)
 		"tokens.json: token 1 (billing): \"rate\" has an unknown member perSecond");
 	assert_refused(FILE_OF(ENTRY ",\"rate\":{\"requestsPerSecond\":0.5}"),
 		"tokens.json: token 1 (billing): \"rate\".\"requestsPerSecond\" must be a whole number from 1 to "
-	        "1000000000");
+		"1000000000");
 	assert_refused(FILE_OF(ENTRY ",\"rate\":{\"burstSeconds\":3601}"),
 		"tokens.json: token 1 (billing): \"rate\".\"burstSeconds\" must be a whole number from 1 to 3600");
 	assert_refused(FILE_OF(ENTRY ",\"expires\":\"2027-02-30T00:00:00Z\""),
