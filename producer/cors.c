@@ -62,7 +62,7 @@ static enum wb_err check_origin(struct wb_slice origin, struct wb_error *e)
 		if (!host_char(host.data[i]))
 			return refuse(origin,
 				"must be a scheme, a host in lower case and perhaps a port, without anything behind "
-			        "them",
+				"them",
 				e);
 	}
 	colon = memrchr(host.data, ':', host.len);

@@ -263,12 +263,13 @@ void wb_lifecycle_on_reload(struct wb_lifecycle *l, void (*fn)(void *arg), void 
 {
 	bool asked;
 
+	wb_mutex_lock(&l->reloading);
 	wb_mutex_lock(&l->lock);
 	l->on_reload = fn;
 	l->on_reload_arg = arg;
-	asked = l->reload_asked;
-	l->reload_asked = false;
+	asked = fn && l->reload_asked;
 	wb_mutex_unlock(&l->lock);
+	wb_mutex_unlock(&l->reloading);
 	if (asked)
 		reload(l);
 }

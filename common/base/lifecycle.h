@@ -44,7 +44,7 @@ void wb_lifecycle_on_stop(struct wb_lifecycle *l, void (*fn)(void *arg), void *a
 
 /* Called for SIGHUPs from the thread of the signals, one call at a time: one that comes meanwhile makes another call.
  * Others wait for it, so it should take milliseconds. For a SIGHUP that came before it is called from here. Not called in
- * the drain. */
+ * the drain. fn NULL: none from now on; what was set before is not running any more when this returns. */
 void wb_lifecycle_on_reload(struct wb_lifecycle *l, void (*fn)(void *arg), void *arg);
 /* Called from the thread of the signals when a second signal is about to end the process at once: for last words that
  * take next to no time. Set before RUNNING. */

@@ -47,7 +47,7 @@ static void a_job_is_one_line_with_who_and_what(void **state)
 	(void)state;
 	assert_string_equal(line_of(&audit, text),
 		"level=info program=p msg=\"job\" principal=billing status=202 op=upsert count=100 bytes=102400 "
-	        "keyed=true "
+		"keyed=true "
 		"job=0123456789abcdef0123456789abcdef peer=10.1.2.3 database=shop container=\"my reports\"\n");
 }
 
@@ -59,7 +59,7 @@ static void what_is_absent_is_left_out(void **state)
 	(void)state;
 	assert_string_equal(line_of(&audit, text),
 		"level=info program=p msg=\"job\" principal=anonymous status=503 op=delete count=0 bytes=0 "
-	        "keyed=false\n");
+		"keyed=false\n");
 }
 
 static void a_name_cannot_forge_a_line(void **state)

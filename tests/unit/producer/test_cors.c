@@ -121,19 +121,19 @@ static void what_no_browser_sends_is_refused(void **state)
 		{ "null", "http.cors.origins: null: must begin with https:// or http:// and then name a host" },
 		{ "https://a.example/",
 			"http.cors.origins: https://a.example/: must be a scheme, a host in lower case and perhaps a "
-		        "port, "
+			"port, "
 			"without anything behind them" },
 		{ "https://A.example",
 			"http.cors.origins: https://A.example: must be a scheme, a host in lower case and perhaps a "
-		        "port, "
+			"port, "
 			"without anything behind them" },
 		{ "https://*.example",
 			"http.cors.origins: https://*.example: must be a scheme, a host in lower case and perhaps a "
-		        "port, "
+			"port, "
 			"without anything behind them" },
 		{ "https://a.example:443",
 			"http.cors.origins: https://a.example:443: leave the port out: browsers do where it is the "
-		        "scheme's own" },
+			"scheme's own" },
 		{ "https://a.example:0", "http.cors.origins: https://a.example:0: has no valid port" },
 		{ "https://a.example,",
 			"http.cors.origins: : must begin with https:// or http:// and then name a host" },
