@@ -269,7 +269,7 @@ static enum wb_err read_expiry(const struct reading *r, const json_t *value, int
 		return WB_OK;
 	if (!json_is_string(value) ||
 		!wb_clock_parse_rfc3339(wb_slice(json_string_value(value), json_string_length(value)), ret))
-		return refuse(r, "\"expires\"", "must be a time in UTC, like \"2027-01-01T00:00:00Z\"");
+		return refuse(r, "\"expires\"", "must be a time, like \"2027-01-01T00:00:00Z\"");
 	return WB_OK;
 }
 

@@ -130,7 +130,7 @@ static void errors_name_the_file_the_token_and_the_member(void **state)
 	assert_refused(FILE_OF(ENTRY ",\"rate\":{\"burstSeconds\":3601}"),
 		"tokens.json: token 1 (billing): \"rate\".\"burstSeconds\" must be a whole number from 1 to 3600");
 	assert_refused(FILE_OF(ENTRY ",\"expires\":\"2027-02-30T00:00:00Z\""),
-		"tokens.json: token 1 (billing): \"expires\" must be a time in UTC, like \"2027-01-01T00:00:00Z\"");
+		"tokens.json: token 1 (billing): \"expires\" must be a time, like \"2027-01-01T00:00:00Z\"");
 	assert_refused("{\"tokens\":[{" ENTRY "},{" ENTRY "}]}",
 		"tokens.json: token 2 (billing): \"name\" is that of token 1 (billing), too");
 	assert_refused("{\"tokens\":[{" ENTRY "},{\"name\":\"b\",\"sha256\":\"" HEX_A "\"," ALL "}]}",

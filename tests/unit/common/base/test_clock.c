@@ -109,51 +109,6 @@ static void rfc1123_refuses_what_is_no_such_date(void **state)
 	assert_int_equal(back, 42);
 }
 
-static void rfc3339_reads_what_it_writes(void **state)
-{
-	static const int64_t times[] = { 0, 999, 1767323045678, 253402300799999, 1709164800000 };
-	char text[WB_CLOCK_RFC3339_SIZE];
-	int64_t back = 42;
-
-	(void)state;
-	for (size_t i = 0; i < WB_ARRAY_LEN(times); i++) {
-		wb_clock_rfc3339(times[i], text);
-		assert_true(wb_clock_parse_rfc3339(wb_slice_cstr(text), &back));
-		assert_true(back == times[i]);
-	}
-	assert_true(wb_clock_parse_rfc3339(wb_slice_cstr("2026-01-02T03:04:05Z"), &back));
-	assert_true(back == 1767323045000);
-	assert_true(wb_clock_parse_rfc3339(wb_slice_cstr("2026-01-02T03:04:05.6Z"), &back));
-	assert_true(back == 1767323045600);
-}
-
-static void rfc3339_refuses_what_is_no_such_time(void **state)
-{
-	static const char *const texts[] = {
-		"",
-		"Z",
-		"2026-01-02",
-		"2026-01-02T03:04:05",
-		"2026-01-02T03:04:05.Z",
-		"2026-01-02T03:04:05.6789Z",
-		"2026-01-02 03:04:05Z",
-		"2026-01-02T03:04:05+01:00",
-		"2026-01-02T03:04:05.-1Z",
-		"2026-02-30T03:04:05Z",
-		"2026-13-01T03:04:05Z",
-		"2026-01-02T24:04:05Z",
-		"2026-01-02T03:04:60Z",
-		"1969-12-31T23:59:59Z",
-		"2026-1-02T03:04:05ZZ",
-	};
-	int64_t back = 42;
-
-	(void)state;
-	for (size_t i = 0; i < WB_ARRAY_LEN(texts); i++)
-		assert_false(wb_clock_parse_rfc3339(wb_slice_cstr(texts[i]), &back));
-	assert_int_equal(back, 42);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -164,8 +119,6 @@ int main(void)
 		cmocka_unit_test(rfc1123_reads_what_it_writes),
 		cmocka_unit_test(names_of_days_and_months_may_be_in_any_case),
 		cmocka_unit_test(rfc1123_refuses_what_is_no_such_date),
-		cmocka_unit_test(rfc3339_reads_what_it_writes),
-		cmocka_unit_test(rfc3339_refuses_what_is_no_such_time),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
