@@ -70,6 +70,8 @@ BIN_writebehind-deadletter := deadletter/main.c
 BIN_writebehind-sandbox := sandbox/main.c
 BIN_report-handler := examples/report/main.c
 ALLOCATOR_writebehind-consumer = $(ALLOCATOR)
+ALLOCATOR_writebehind-producer = $(ALLOCATOR)
+ALLOCATOR_writebehind-publish = $(ALLOCATOR)
 PROGRAMS := writebehind-producer writebehind-publish writebehind-consumer writebehind-deadletter writebehind-sandbox
 BINS := $(addprefix $(OUT)/bin/,$(PROGRAMS) report-handler)
 

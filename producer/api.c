@@ -262,6 +262,8 @@ static bool charge(struct wb_api *api, const struct pending *p)
 static void publish(struct wb_api *api, struct wb_http_request *r, struct wb_batch *batch)
 {
 	struct pending *p = wb_xcalloc(1, sizeof *p);
+	struct wb_publish_memory memory = { NULL, NULL };
+	struct wb_publish_job job = { 0 };
 
 	p->api = api;
 	p->request = r;
@@ -281,8 +283,12 @@ static void publish(struct wb_api *api, struct wb_http_request *r, struct wb_bat
 		refuse(r, 503, "overloaded", "the requests in flight fill the memory budget (memory.budget.bytes)");
 		return;
 	}
-	wb_job_id_new(p->job);
-	wb_publisher_submit(api->settings.publisher, p->job, wb_clock_wall_ms(), batch, on_published, p);
+	wb_publisher_new_id(api->settings.publisher, p->job);
+	memcpy(job.id, p->job, sizeof job.id);
+	job.at_ms = wb_clock_wall_ms();
+	job.database = batch->database;
+	job.container = batch->container;
+	wb_publisher_submit(api->settings.publisher, &job, batch, memory, on_published, p);
 }
 
 static void post_jobs(void *arg, struct wb_http_request *r)

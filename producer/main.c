@@ -89,6 +89,7 @@ static enum wb_err start_kafka(struct service *s, struct wb_error *e)
 		.topic_writes = c->kafka.topic_writes,
 		.topic_results = c->kafka.topic_results,
 		.timeout_ms = c->intake.publish_timeout_ms,
+		.stream_bytes = (size_t)c->memory_budget_bytes / 4,
 		.metrics = s->metrics,
 	};
 	int32_t writes_partitions;

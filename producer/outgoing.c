@@ -1,7 +1,6 @@
 #include "producer/outgoing.h"
 
 #include "common/base/crypto.h"
-#include "common/contract/result.h"
 
 void wb_job_id_new(char ret[WB_JOB_ID_SIZE])
 {
@@ -27,6 +26,7 @@ enum wb_err wb_outgoing_write(struct wb_kafka_producer *kafka, const struct wb_o
 		.partition = -1,
 		.key = write->id,
 		.value = write->document,
+		.value_stays = target->values_stay,
 		.headers = headers,
 	};
 	char seq_text[24];
@@ -38,20 +38,6 @@ enum wb_err wb_outgoing_write(struct wb_kafka_producer *kafka, const struct wb_o
 	}
 	record.header_count = wb_record_headers(&meta, seq_text, headers);
 	return wb_kafka_producer_send(kafka, &record, fn, arg);
-}
-
-void wb_outgoing_accepted_encode(
-	const struct wb_outgoing_target *target, uint64_t count, int64_t at_ms, struct wb_buf *ret)
-{
-	const struct wb_result_accepted accepted = {
-		.job = target->job,
-		.count = count,
-		.at_ms = at_ms,
-		.database = target->database,
-		.container = target->container,
-	};
-
-	wb_result_accepted_encode(&accepted, ret);
 }
 
 enum wb_err wb_outgoing_accepted(struct wb_kafka_producer *kafka, const char *topic, int32_t partitions,

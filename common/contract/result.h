@@ -23,6 +23,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define WB_RESULT_KEY_SIZE     16
 #define WB_RESULT_FAILURES_MAX 10 /* kept per job and record, and in a job's view */
 
 enum wb_outcome { WB_WRITTEN, WB_SUPERSEDED, WB_DEAD };
@@ -33,6 +34,9 @@ struct wb_result_accepted {
 	uint64_t count;
 	int64_t at_ms;
 	struct wb_slice database, container; /* absent: the consumers' default */
+	bool has_key;
+	uint8_t key[WB_RESULT_KEY_SIZE];
+	struct wb_slice callback; /* absent: nobody is called; at most WB_RESULT_CALLBACK_MAX bytes */
 };
 
 struct wb_result_failure {
