@@ -386,22 +386,30 @@ const char *wb_identity_principal(const struct wb_identity *i)
 	return i->token ? i->token->name : ANONYMOUS;
 }
 
-bool wb_identity_sees(const struct wb_identity *i, struct wb_slice database, struct wb_slice container)
-{
-	return !i->token ||
-		(wb_token_names_allow(&i->token->databases, database) &&
-			wb_token_names_allow(&i->token->containers, container));
-}
-
 bool wb_identity_may_publish(
 	const struct wb_identity *i, struct wb_slice database, struct wb_slice container, struct wb_auth_refusal *ret)
 {
-	if (wb_identity_sees(i, database, container))
+	if (!i->token)
 		return true;
-	if (!wb_token_names_allow(&i->token->databases, database))
+	if (!wb_token_names_allow(&i->token->databases, database)) {
 		refuse_target(i, "database", database, ret);
-	else
+		return false;
+	}
+	if (!wb_token_names_allow(&i->token->containers, container)) {
 		refuse_target(i, "container", container, ret);
+		return false;
+	}
+	return true;
+}
+
+bool wb_identity_may_list(const struct wb_identity *i, struct wb_auth_refusal *ret)
+{
+	if (!i->token || (i->token->databases.any && i->token->containers.any))
+		return true;
+	*ret = (struct wb_auth_refusal){ .status = 403, .code = "target-not-allowed" };
+	(void)wb_error_set(&ret->detail, WB_EINVAL,
+		"the token %s is not for every database and container, and this shows the jobs of all", i->token->name);
+	count_refusal(i->auth, TARGET);
 	return false;
 }
 

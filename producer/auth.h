@@ -69,11 +69,13 @@ void wb_identity_release(struct wb_identity **i);
 /* The name of the token, or "anonymous". Lives as long as the identity. */
 const char *wb_identity_principal(const struct wb_identity *i);
 
-/* Whether jobs may be published to, and seen of, that target; the absent slice is the consumers' own, which needs "*"
- * or "". The second fills *ret when not. */
-bool wb_identity_sees(const struct wb_identity *i, struct wb_slice database, struct wb_slice container);
+/* Whether jobs may be published to that target; the absent slice is the consumers' own, which needs "*" or "". Fills
+ * *ret when not. */
 bool wb_identity_may_publish(const struct wb_identity *i, struct wb_slice database, struct wb_slice container,
 	struct wb_auth_refusal *ret) WB_MUST_USE;
+/* Whether jobs of every target may be seen together, as the list and the ledger show them: with "*" for databases and
+ * containers. A single job is for who knows its id. Fills *ret when not. */
+bool wb_identity_may_list(const struct wb_identity *i, struct wb_auth_refusal *ret) WB_MUST_USE;
 
 /* Counts documents that are about to be published. False, with *ret filled and nothing counted, when another request
  * made a debt meanwhile. */

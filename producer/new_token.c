@@ -79,7 +79,7 @@ enum wb_err wb_new_token_print(const struct wb_new_token *wanted, FILE *out, FIL
 		said = fprintf(notes, "The token, shown this once, for whoever sends as %s:\n", wanted->name) > 0 &&
 			fprintf(out, "%s\n", token) > 0 && fflush(out) == 0 &&
 			fputs("Its entry for the tokens of http.tokens.file (no secret). SIGHUP has the file read "
-		              "again:\n",
+			      "again:\n",
 				notes) >= 0 &&
 			fprintf(out, "%s\n", entry.data) > 0 && fflush(out) == 0;
 		if (!said)

@@ -68,11 +68,11 @@ static const struct wb_option protection_rows[] = {
 		.def = "auto",
 		.choices = "auto|tokens|none",
 		.help = "Who is let in: holders of a token, or everyone; auto is tokens where http.tokens.file is set, "
-	                "and "
+			"and "
 			"otherwise everyone on this machine, for which http.listen must be a loopback address" },
 	ROW(WB_OPT_STRING, tokens_file, "http.tokens.file", NULL, 0, 0,
 		"The tokens that are let in, as JSON (docs/SECURITY.md); --new-token makes one, SIGHUP has it read "
-	        "again"),
+		"again"),
 	ROW(WB_OPT_BOOL, metrics_open, "http.metrics.open", "false", 0, 0,
 		"Whether /metrics needs no token; else it needs one with the scope read, where tokens are asked for"),
 	ROW(WB_OPT_STRING, cors_origins, "http.cors.origins", NULL, 0, 0,
@@ -233,7 +233,7 @@ static enum wb_err check_auth(const struct wb_producer_config *c, struct wb_erro
 	if (p->auth == WB_AUTH_TOKENS && !p->tokens_file)
 		return wb_error_set(e, WB_EINVAL,
 			"http.auth=tokens needs http.tokens.file; writebehind-producer --new-token NAME makes a token "
-		        "and "
+			"and "
 			"its entry there");
 	if (p->auth == WB_AUTH_NONE && p->tokens_file)
 		return wb_error_set(e, WB_EINVAL,
@@ -244,7 +244,7 @@ static enum wb_err check_auth(const struct wb_producer_config *c, struct wb_erro
 	if (err == WB_OK && !loopback)
 		return wb_error_set(e, WB_EINVAL,
 			"http.listen=%.100s can be reached from other machines, and nobody would be asked for a token: "
-		        "set "
+			"set "
 			"http.tokens.file (writebehind-producer --new-token NAME makes a token), or http.auth=none if "
 			"everyone may publish, or listen on 127.0.0.1",
 			c->http.listen);

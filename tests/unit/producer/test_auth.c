@@ -122,6 +122,7 @@ static void without_a_file_everyone_is_anonymous(void **state)
 	i = wb_auth_admit(auth, &shown, WB_SCOPE_PUBLISH, now, &refusal);
 	assert_string_equal(wb_identity_principal(i), "anonymous");
 	assert_true(wb_identity_may_publish(i, wb_slice_cstr("d"), wb_slice(NULL, 0), &refusal));
+	assert_true(wb_identity_may_list(i, &refusal));
 	assert_true(wb_identity_take_documents(i, UINT64_MAX, now, &refusal));
 	wb_identity_owe_documents(i, UINT64_MAX, now);
 	wb_identity_rate_texts(i, now, &texts);
@@ -287,10 +288,38 @@ static void targets_are_held_to(void **state)
 	assert_string_equal(refusal.detail.text,
 		"the token first is not for the consumers' own container: name the container that is meant");
 	assert_true(wb_identity_may_publish(b, wb_slice_cstr("x"), absent, &refusal));
-	assert_false(wb_identity_sees(b, absent, wb_slice_cstr("reports")));
+	assert_false(wb_identity_may_publish(b, absent, wb_slice_cstr("reports"), &refusal));
 	wb_identity_release(&a);
 	wb_identity_release(&b);
 	close_auth(&f);
+}
+
+static void what_shows_all_jobs_is_for_who_may_do_all(void **state)
+{
+	static const char *const narrow[] = {
+		",\"scopes\":[\"read\"],\"databases\":[\"*\"],\"containers\":[\"c\"]",
+		",\"scopes\":[\"read\"],\"databases\":[],\"containers\":[\"*\"]",
+	};
+
+	(void)state;
+	for (size_t n = 0; n < WB_ARRAY_LEN(narrow); n++) {
+		struct wb_auth_refusal refusal;
+		struct wb_identity *a, *b;
+		struct fixture f;
+
+		open_auth(&f, EVERYTHING, narrow[n]);
+		a = admit_key(&f, f.a, WB_SCOPE_READ, now, &refusal);
+		b = admit_key(&f, f.b, WB_SCOPE_READ, now, &refusal);
+		assert_true(wb_identity_may_list(a, &refusal));
+		assert_false(wb_identity_may_list(b, &refusal));
+		assert_int_equal(refusal.status, 403);
+		assert_string_equal(refusal.code, "target-not-allowed");
+		assert_string_equal(refusal.detail.text,
+			"the token second is not for every database and container, and this shows the jobs of all");
+		wb_identity_release(&a);
+		wb_identity_release(&b);
+		close_auth(&f);
+	}
 }
 
 static void requests_have_a_rate(void **state)
@@ -388,7 +417,7 @@ static void a_reload_replaces_the_tokens_at_once(void **state)
 	assert_int_equal(wb_auth_reload(f.auth, &e), WB_OK);
 	assert_null(admit_key(&f, f.a, WB_SCOPE_READ, now, &refusal));
 	assert_string_equal(wb_identity_principal(old), "first"); /* a request in flight goes on */
-	assert_true(wb_identity_sees(old, wb_slice_cstr("d"), wb_slice_cstr("c")));
+	assert_true(wb_identity_may_publish(old, wb_slice_cstr("d"), wb_slice_cstr("c"), &refusal));
 	wb_identity_release(&old);
 	write_tokens(&f, EVERYTHING, EVERYTHING);
 	assert_int_equal(wb_auth_reload(f.auth, &e), WB_OK);
@@ -492,6 +521,7 @@ int main(void)
 		cmocka_unit_test(a_token_expires),
 		cmocka_unit_test(scopes_are_held_to),
 		cmocka_unit_test(targets_are_held_to),
+		cmocka_unit_test(what_shows_all_jobs_is_for_who_may_do_all),
 		cmocka_unit_test(requests_have_a_rate),
 		cmocka_unit_test(documents_have_a_rate_that_a_batch_may_overdraw),
 		cmocka_unit_test(a_reload_replaces_the_tokens_at_once),
