@@ -10,7 +10,10 @@
 #include "common/kafka/producer.h"
 #include "common/kafka/topics.h"
 #include "producer/api.h"
+#include "producer/auth.h"
+#include "producer/cors.h"
 #include "producer/job_view.h"
+#include "producer/new_token.h"
 #include "producer/options.h"
 #include "producer/publisher.h"
 
@@ -30,12 +33,48 @@ struct service {
 	struct wb_health *health;
 	struct wb_admin admin;
 	struct wb_request_rules rules;
+	struct wb_cors cors;
+	struct wb_auth *auth;
 	struct wb_kafka_producer *kafka;
 	struct wb_publisher *publisher;
 	struct wb_job_view *view;
 	struct wb_api *api;
 	struct wb_http_server *server;
 };
+
+/* SIGHUP. On the thread of the signals. */
+static void reload(void *arg)
+{
+	struct service *s = arg;
+	struct wb_error why;
+
+	if (wb_auth_reload(s->auth, &why) != WB_OK)
+		wb_log_error(s->log, "tokens not read again; those from before stay in force", WB_STR("why", why.text));
+	else if (s->config.protection.tokens_file)
+		wb_log_info(s->log, "tokens read again", WB_INT("count", wb_auth_count(s->auth)));
+	else
+		wb_log_info(s->log, "SIGHUP: there is nothing to read again");
+}
+
+static void write_log(void *arg)
+{
+	wb_log_rescue(arg);
+}
+
+static enum wb_err start_protection(struct service *s, struct wb_error *e)
+{
+	const char *file = s->config.protection.tokens_file;
+
+	s->auth = wb_auth_new(file, s->metrics, e);
+	if (!s->auth)
+		return WB_EINVAL;
+	if (file)
+		wb_log_info(s->log, "tokens read", WB_INT("count", wb_auth_count(s->auth)));
+	else
+		wb_log_info(s->log, "nobody is asked for a token", WB_STR("listen", s->config.http.listen));
+	wb_lifecycle_on_reload(s->lifecycle, reload, s);
+	return WB_OK;
+}
 
 static enum wb_err start_kafka(struct service *s, struct wb_error *e)
 {
@@ -140,8 +179,10 @@ static void check_kafka(struct service *s)
 
 static enum wb_err start(struct service *s, struct wb_error *e)
 {
-	enum wb_err err = start_kafka(s, e);
+	enum wb_err err = start_protection(s, e);
 
+	if (err == WB_OK)
+		err = start_kafka(s, e);
 	if (err == WB_OK)
 		err = start_view(s, e);
 	if (err == WB_OK)
@@ -176,7 +217,9 @@ static void stop(struct service *s)
 	if (s->view)
 		wb_job_view_stop(s->view);
 	wb_http_server_free(&s->server);
+	wb_lifecycle_on_reload(s->lifecycle, NULL, NULL);
 	wb_api_free(&s->api);
+	wb_auth_free(&s->auth);
 	wb_job_view_free(&s->view);
 	wb_publisher_free(&s->publisher);
 }
@@ -219,32 +262,65 @@ static enum wb_err configure(struct service *s, struct wb_error *e)
 
 	if (err == WB_OK)
 		err = wb_partition_key_paths(s->config.intake.partition_key, &s->rules.item.paths, e);
+	if (err == WB_OK)
+		err = wb_cors_parse(s->config.protection.cors_origins, &s->cors, e);
 	s->rules.max_operations = (size_t)s->config.http.max_operations;
 	s->rules.item.record_bytes_max = wb_record_bytes_max(&s->config.kafka);
 	s->rules.item.generate_id = s->config.intake.generate_id;
 	return err;
 }
 
+static int complain(int code, const char *why)
+{
+	(void)fprintf(stderr, PROGRAM ": %s\n", why);
+	return code;
+}
+
+static int print_new_token(const struct wb_producer_config *c)
+{
+	const struct wb_new_token wanted = { c->new_token, c->scope, c->database, c->container, c->expires };
+	struct wb_error why;
+	enum wb_err err = wb_new_token_print(&wanted, stdout, stderr, &why);
+
+	return err == WB_OK ? 0 : complain(err == WB_EINVAL ? 2 : 1, why.text);
+}
+
+static int serve_to_the_end(struct service *s)
+{
+	int code;
+
+	s->lifecycle = wb_lifecycle_new_reloadable();
+	s->log = wb_log_open(PROGRAM, &s->config.log);
+	wb_log_keep_at_abort(s->log);
+	wb_lifecycle_on_kill(s->lifecycle, write_log, s->log);
+	code = run(s);
+	wb_lifecycle_free(&s->lifecycle);
+	wb_log_free(&s->log);
+	return code;
+}
+
 int main(int argc, char **argv)
 {
 	struct service s = { 0 };
 	struct wb_error why;
-	enum wb_options_result parsed = wb_options_parse(
-		&wb_producer_options, argc, argv, environ, &s.config, NULL, NULL, &why);
 	int code = 0;
 
-	if (parsed == WB_OPTIONS_RUN && configure(&s, &why) != WB_OK)
-		parsed = WB_OPTIONS_BAD;
-	if (parsed == WB_OPTIONS_BAD) {
-		(void)fprintf(stderr, PROGRAM ": %s\n", why.text);
-		code = 2;
-	} else if (parsed == WB_OPTIONS_RUN) {
-		s.lifecycle = wb_lifecycle_new();
-		s.log = wb_log_open(PROGRAM, &s.config.log);
-		code = run(&s);
-		wb_log_free(&s.log);
-		wb_lifecycle_free(&s.lifecycle);
+	switch (wb_options_parse(&wb_producer_options, argc, argv, environ, &s.config, NULL, NULL, &why)) {
+	case WB_OPTIONS_DONE:
+		break;
+	case WB_OPTIONS_BAD:
+		code = complain(2, why.text);
+		break;
+	case WB_OPTIONS_RUN:
+		if (s.config.new_token)
+			code = print_new_token(&s.config);
+		else if (configure(&s, &why) != WB_OK)
+			code = complain(2, why.text);
+		else
+			code = serve_to_the_end(&s);
+		break;
 	}
+	wb_cors_release(&s.cors);
 	wb_json_paths_release(&s.rules.item.paths);
 	wb_options_release(&wb_producer_options, &s.config);
 	return code;

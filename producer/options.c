@@ -1,6 +1,7 @@
 #include "producer/options.h"
 
 #include "common/base/strict.h"
+#include "common/http/loopback.h"
 
 #include <string.h>
 
@@ -65,6 +66,28 @@ static const struct wb_option http_rows[] = {
 };
 #undef STRUCT
 
+#define STRUCT struct wb_protection_options
+static const struct wb_option protection_rows[] = {
+	{ .key = "http.auth",
+		.type = WB_OPT_ENUM,
+		.offset = offsetof(STRUCT, auth),
+		.def = "auto",
+		.choices = "auto|tokens|none",
+		.help = "Who is let in: holders of a token, or everyone; auto is tokens where http.tokens.file is set, "
+			"and "
+			"otherwise everyone on this machine, for which http.listen must be a loopback address" },
+	ROW(WB_OPT_STRING, tokens_file, "http.tokens.file", NULL, 0, 0,
+		"The tokens that are let in, as JSON (docs/SECURITY.md); --new-token makes one, SIGHUP has it read "
+		"again"),
+	ROW(WB_OPT_BOOL, metrics_open, "http.metrics.open", "false", 0, 0,
+		"Whether /metrics needs no token; else it needs one with the scope read, where tokens are asked for"),
+	ROW(WB_OPT_STRING, cors_origins, "http.cors.origins", NULL, 0, 0,
+		"Origins of web pages whose scripts may use the service, with commas between them, or * for all"),
+	ROW(WB_OPT_BOOL, audit, "log.audit", "true", 0, 0,
+		"Whether a line of the log, at info, tells of every job who sent it, how many writes, and the answer"),
+};
+#undef STRUCT
+
 #define STRUCT struct wb_jobs_options
 static const struct wb_option jobs_rows[] = {
 	ROW(WB_OPT_DURATION, retention_ms, "jobs.retention.ms", "7d", SECOND, 3650 * DAY,
@@ -103,13 +126,27 @@ static const struct wb_option publish_process_rows[] = {
 };
 #undef STRUCT
 
-#define FLAG(type_, member_, name_, letter_, arg_, help_)              \
-	{ .name = (name_),                                             \
-		.letter = (letter_),                                   \
-		.type = (type_),                                       \
-		.offset = offsetof(struct wb_publish_config, member_), \
-		.arg = (arg_),                                         \
+#define FLAG(type_, member_, name_, letter_, arg_, help_) \
+	{ .name = (name_),                                \
+		.letter = (letter_),                      \
+		.type = (type_),                          \
+		.offset = offsetof(STRUCT, member_),      \
+		.arg = (arg_),                            \
 		.help = (help_) }
+#define STRUCT struct wb_producer_config
+static const struct wb_flag service_flags[] = {
+	FLAG(WB_FLAG_STRING, new_token, "new-token", 0, "NAME",
+		"Print a new token and its entry for http.tokens.file, and end"),
+	FLAG(WB_FLAG_STRING, scope, "scope", 0, "LIST", "With --new-token: what it may do (default publish,read)"),
+	FLAG(WB_FLAG_STRING, database, "database", 0, "LIST", "With --new-token: databases it is for (default *, all)"),
+	FLAG(WB_FLAG_STRING, container, "container", 0, "LIST",
+		"With --new-token: containers it is for (default *, all)"),
+	FLAG(WB_FLAG_STRING, expires, "expires", 0, "TIME",
+		"With --new-token: until when it holds, like 2027-01-01T00:00:00Z (default: for good)"),
+};
+#undef STRUCT
+
+#define STRUCT struct wb_publish_config
 static const struct wb_flag publish_flags[] = {
 	FLAG(WB_FLAG_STRING, database, "database", 0, "NAME", "Target database (default: the consumers')"),
 	FLAG(WB_FLAG_STRING, container, "container", 0, "NAME", "Target container (default: the consumers')"),
@@ -126,6 +163,7 @@ static const struct wb_flag publish_flags[] = {
 	FLAG(WB_FLAG_BOOL, json, "json", 0, NULL, "Print the result as one JSON object"),
 	FLAG(WB_FLAG_BOOL, quiet, "quiet", 'q', NULL, "No progress on the terminal"),
 };
+#undef STRUCT
 
 #define GROUP(title_, rows_, base_) \
 	{ .title = (title_), .options = (rows_), .count = WB_ARRAY_LEN(rows_), .base = (base_) }
@@ -137,6 +175,7 @@ static const struct wb_flag publish_flags[] = {
 static const struct wb_option_group service_groups[] = {
 	KAFKA_GROUP(SERVICE(kafka)),
 	GROUP("HTTP", http_rows, SERVICE(http)),
+	GROUP("Protection", protection_rows, SERVICE(protection)),
 	GROUP("Intake", service_intake_rows, SERVICE(intake)),
 	GROUP("Jobs", jobs_rows, SERVICE(jobs)),
 	GROUP("Process", service_process_rows, 0),
@@ -146,15 +185,21 @@ static const struct wb_option_group service_groups[] = {
 const struct wb_option_table wb_producer_options = {
 	.program = "writebehind-producer",
 	.summary = "takes batches of writes over HTTP, publishes them to Kafka and tells what became of them",
-	.usage = "writebehind-producer [options]",
+	.usage = "writebehind-producer [options], or writebehind-producer --new-token NAME [options]",
 	.epilogue = "Routes and error codes: docs/HTTP.md, and /openapi.json of the running service.\n"
+		    "Tokens, CORS and the audit lines: docs/SECURITY.md. SIGHUP reads http.tokens.file again.\n"
+		    "\n"
+		    "Examples:\n"
+		    "  writebehind-producer --new-token billing --scope publish --container invoices\n"
 		    "\n"
 		    "Exit codes:\n"
-		    "  0  stopped by SIGTERM or SIGINT\n"
+		    "  0  stopped by SIGTERM or SIGINT; with --new-token: it was printed\n"
 		    "  1  could not start or could not go on; the log says why\n"
 		    "  2  a bad option\n",
 	.groups = service_groups,
 	.group_count = WB_ARRAY_LEN(service_groups),
+	.flags = service_flags,
+	.flag_count = WB_ARRAY_LEN(service_flags),
 };
 
 static const struct wb_option_group publish_groups[] = {
@@ -188,6 +233,44 @@ const struct wb_option_table wb_publish_options = {
 	.max_positionals = 1,
 };
 
+static enum wb_err check_auth(const struct wb_producer_config *c, struct wb_error *e)
+{
+	const struct wb_protection_options *p = &c->protection;
+	bool loopback = false;
+	enum wb_err err;
+
+	if (p->auth == WB_AUTH_TOKENS && !p->tokens_file)
+		return wb_error_set(e, WB_EINVAL,
+			"http.auth=tokens needs http.tokens.file; writebehind-producer --new-token NAME makes a token "
+			"and "
+			"its entry there");
+	if (p->auth == WB_AUTH_NONE && p->tokens_file)
+		return wb_error_set(e, WB_EINVAL,
+			"http.auth=none and http.tokens.file contradict each other; leave one of them out");
+	if (p->auth == WB_AUTH_NONE || p->tokens_file)
+		return WB_OK;
+	err = wb_listen_is_loopback(c->http.listen, &loopback, e);
+	if (err == WB_OK && !loopback)
+		return wb_error_set(e, WB_EINVAL,
+			"http.listen=%.100s can be reached from other machines, and nobody would be asked for a token: "
+			"set "
+			"http.tokens.file (writebehind-producer --new-token NAME makes a token), or http.auth=none if "
+			"everyone may publish, or listen on 127.0.0.1",
+			c->http.listen);
+	return err;
+}
+
+static enum wb_err check_flags(const struct wb_producer_config *c, struct wb_error *e)
+{
+	const char *alone = c->scope ? "scope"
+		: c->database        ? "database"
+		: c->container       ? "container"
+		: c->expires         ? "expires"
+				     : NULL;
+
+	return alone ? wb_error_set(e, WB_EINVAL, "--%s goes with --new-token", alone) : WB_OK;
+}
+
 enum wb_err wb_producer_config_check(const struct wb_producer_config *c, struct wb_error *e)
 {
 	if (c->http.max_body_bytes > c->memory_budget_bytes / 2)
@@ -196,7 +279,9 @@ enum wb_err wb_producer_config_check(const struct wb_producer_config *c, struct 
 			"body and "
 			"its records in Kafka's queue share the budget",
 			(long long)c->http.max_body_bytes, (long long)c->memory_budget_bytes);
-	return WB_OK;
+	if (check_flags(c, e) != WB_OK)
+		return WB_EINVAL;
+	return check_auth(c, e);
 }
 
 enum wb_err wb_partition_key_paths(const char *text, struct wb_json_paths *ret, struct wb_error *e)

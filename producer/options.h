@@ -26,6 +26,17 @@ struct wb_http_options {
 	int64_t max_body_bytes, max_operations, max_requests;
 };
 
+enum wb_auth_mode { WB_AUTH_AUTO, WB_AUTH_TOKENS, WB_AUTH_NONE };
+
+/* Who may use the service. */
+struct wb_protection_options {
+	int auth;           /* enum wb_auth_mode */
+	char *tokens_file;  /* http.tokens.file; NULL: none */
+	bool metrics_open;  /* http.metrics.open */
+	char *cors_origins; /* http.cors.origins; NULL: off */
+	bool audit;         /* log.audit */
+};
+
 struct wb_jobs_options {
 	int64_t retention_ms, unaccepted_ms, max, read_timeout_ms;
 };
@@ -34,11 +45,14 @@ struct wb_producer_config {
 	struct wb_kafka_options kafka;
 	struct wb_intake_options intake;
 	struct wb_http_options http;
+	struct wb_protection_options protection;
 	struct wb_jobs_options jobs;
 	struct wb_log_options log;
 	int64_t linger_ms;
 	int64_t memory_budget_bytes;
 	int64_t startup_timeout_ms, shutdown_timeout_ms;
+	/* flags */
+	const char *new_token, *scope, *database, *container, *expires;
 };
 
 struct wb_publish_config {
@@ -56,8 +70,8 @@ struct wb_publish_config {
 extern const struct wb_option_table wb_producer_options;
 extern const struct wb_option_table wb_publish_options;
 
-/* Checks what no single row can: that a body fits into the memory budget. WB_EINVAL with a sentence that names the
- * keys. */
+/* Checks what no single row can: that a body fits into the memory budget, and that nobody is let in without a token
+ * unless that was said or nobody else can come. WB_EINVAL with a sentence that names the keys. */
 enum wb_err wb_producer_config_check(const struct wb_producer_config *c, struct wb_error *e) WB_MUST_USE;
 
 /* Splits cosmos.partition.key into paths (to be released). text may be NULL: no paths. WB_EINVAL with a sentence. */
