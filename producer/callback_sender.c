@@ -78,7 +78,7 @@ static void transfer_free(struct transfer *x)
 	free(x);
 }
 
-void wb_callback_sender_free(struct wb_callback_sender **sender)
+void wb_callback_sender_free(struct wb_callback_sender **sender, void (*drop)(void *arg))
 {
 	struct wb_callback_sender *s = *sender;
 	struct wb_link *link;
@@ -90,6 +90,7 @@ void wb_callback_sender_free(struct wb_callback_sender **sender)
 	for (struct transfer *x = s->busy; x; x = next) {
 		next = x->next;
 		(void)curl_multi_remove_handle(s->multi, x->easy); /* nothing more could be done */
+		drop(x->arg);
 		transfer_free(x);
 	}
 	while ((link = wb_list_pop(&s->idle)))

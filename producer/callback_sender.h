@@ -46,8 +46,8 @@ typedef void (*wb_callback_answer_fn)(void *arg, const struct wb_callback_answer
 /* WB_EINVAL, through NULL and a sentence, when ca_file cannot be read; WB_EIO when libcurl cannot start. */
 struct wb_callback_sender *wb_callback_sender_new(
 	const struct wb_callback_sender_settings *settings, struct wb_error *e) WB_MUST_USE;
-/* What is in flight is cut off; its callbacks do not run. */
-void wb_callback_sender_free(struct wb_callback_sender **s);
+/* What is in flight is cut off: instead of its fn, drop runs with its arg. */
+void wb_callback_sender_free(struct wb_callback_sender **sender, void (*drop)(void *arg));
 
 /* Copies the request and starts it; fn runs once, from run. */
 void wb_callback_sender_send(struct wb_callback_sender *s, const struct wb_callback_request *request,
