@@ -1,5 +1,6 @@
 /* writebehind-producer: takes batches of writes over HTTP. Options, parts in their order, and their end. */
 #include "common/base/clock.h"
+#include "common/base/crypto.h"
 #include "common/base/health.h"
 #include "common/base/lifecycle.h"
 #include "common/base/log.h"
@@ -10,6 +11,7 @@
 #include "common/kafka/producer.h"
 #include "common/kafka/topics.h"
 #include "producer/api.h"
+#include "producer/callback_service.h"
 #include "producer/job_view.h"
 #include "producer/options.h"
 #include "producer/publisher.h"
@@ -30,9 +32,12 @@ struct service {
 	struct wb_health *health;
 	struct wb_admin admin;
 	struct wb_request_rules rules;
+	struct wb_callback_rules *callback_rules; /* NULL: no callbacks */
+	struct wb_webhook_secrets callback_secrets;
 	struct wb_kafka_producer *kafka;
 	struct wb_publisher *publisher;
 	struct wb_job_view *view;
+	struct wb_callback_service *callbacks; /* NULL: none */
 	struct wb_api *api;
 	struct wb_http_server *server;
 };
@@ -74,6 +79,27 @@ static enum wb_err start_kafka(struct service *s, struct wb_error *e)
 	return WB_OK;
 }
 
+static enum wb_err make_callbacks(struct service *s, struct wb_error *e)
+{
+	const struct wb_callback_service_settings callbacks = {
+		.options = &s->config.callback,
+		.rules = s->callback_rules,
+		.secrets = &s->callback_secrets,
+		.kafka = &s->config.kafka,
+		.producer = s->kafka,
+		.client_id = PROGRAM "-callbacks",
+		.user_agent = PROGRAM "/" WB_VERSION,
+		.metrics = s->metrics,
+		.lifecycle = s->lifecycle,
+		.log = s->log,
+	};
+
+	if (!s->callback_rules)
+		return WB_OK;
+	s->callbacks = wb_callback_service_new(&callbacks, e);
+	return s->callbacks ? WB_OK : WB_EFATAL;
+}
+
 static enum wb_err start_view(struct service *s, struct wb_error *e)
 {
 	const struct wb_producer_config *c = &s->config;
@@ -89,10 +115,14 @@ static enum wb_err start_view(struct service *s, struct wb_error *e)
 		.health = s->health,
 		.lifecycle = s->lifecycle,
 		.log = s->log,
+		.ended = s->callbacks ? wb_callback_service_ended : NULL,
+		.ended_arg = s->callbacks,
 	};
 
 	s->view = wb_job_view_new(&view, e);
-	return s->view ? WB_OK : WB_EFATAL;
+	if (!s->view)
+		return WB_EFATAL;
+	return s->callbacks ? wb_callback_service_start(s->callbacks, s->view, e) : WB_OK;
 }
 
 static enum wb_err start_http(struct service *s, struct wb_error *e)
@@ -142,6 +172,8 @@ static enum wb_err start(struct service *s, struct wb_error *e)
 	enum wb_err err = start_kafka(s, e);
 
 	if (err == WB_OK)
+		err = make_callbacks(s, e);
+	if (err == WB_OK)
 		err = start_view(s, e);
 	if (err == WB_OK)
 		err = start_http(s, e);
@@ -159,6 +191,8 @@ static void stop(struct service *s)
 {
 	int64_t deadline_ms = wb_clock_mono_ms() + s->config.shutdown_timeout_ms, left_ms;
 
+	if (s->callbacks)
+		wb_callback_service_quiesce(s->callbacks, deadline_ms);
 	if (s->server) {
 		wb_http_server_quiesce(s->server);
 		while (wb_http_server_pending(s->server) && wb_clock_mono_ms() < deadline_ms) {
@@ -167,6 +201,7 @@ static void stop(struct service *s)
 			(void)nanosleep(&pause, NULL); /* woken early is fine */
 		}
 	}
+	wb_callback_service_stop(s->callbacks);
 	if (s->publisher)
 		wb_publisher_stop(s->publisher);
 	left_ms = deadline_ms - wb_clock_mono_ms();
@@ -176,6 +211,7 @@ static void stop(struct service *s)
 		wb_job_view_stop(s->view);
 	wb_http_server_free(&s->server);
 	wb_api_free(&s->api);
+	wb_callback_service_free(&s->callbacks);
 	wb_job_view_free(&s->view);
 	wb_publisher_free(&s->publisher);
 }
@@ -218,6 +254,9 @@ static enum wb_err configure(struct service *s, struct wb_error *e)
 
 	if (err == WB_OK)
 		err = wb_partition_key_paths(s->config.intake.partition_key, &s->rules.paths, e);
+	if (err == WB_OK)
+		err = wb_callback_service_configure(
+			&s->config.callback, &s->callback_rules, &s->callback_secrets, e);
 	s->rules.max_operations = (size_t)s->config.http.max_operations;
 	s->rules.record_bytes_max = wb_record_bytes_max(&s->config.kafka);
 	return err;
@@ -243,6 +282,8 @@ int main(int argc, char **argv)
 		wb_log_free(&s.log);
 		wb_lifecycle_free(&s.lifecycle);
 	}
+	wb_callback_rules_free(&s.callback_rules);
+	wb_crypto_wipe(&s.callback_secrets, sizeof s.callback_secrets);
 	wb_json_paths_release(&s.rules.paths);
 	wb_options_release(&wb_producer_options, &s.config);
 	return code;

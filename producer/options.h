@@ -29,11 +29,19 @@ struct wb_jobs_options {
 	int64_t retention_ms, unaccepted_ms, max, read_timeout_ms;
 };
 
+/* Done callbacks of jobs; hosts NULL: there are none. */
+struct wb_callback_options {
+	char *hosts, *secret, *secret_previous, *ca_file, *group_id;
+	bool allow_private;
+	int64_t timeout_ms, max_in_flight;
+};
+
 struct wb_producer_config {
 	struct wb_kafka_options kafka;
 	struct wb_intake_options intake;
 	struct wb_http_options http;
 	struct wb_jobs_options jobs;
+	struct wb_callback_options callback;
 	struct wb_log_options log;
 	int64_t linger_ms;
 	int64_t memory_budget_bytes;
@@ -55,7 +63,7 @@ struct wb_publish_config {
 extern const struct wb_option_table wb_producer_options;
 extern const struct wb_option_table wb_publish_options;
 
-/* Checks what no single row can: that a body fits into the memory budget. WB_EINVAL with a sentence that names the
+/* Checks what no single row can: that a body fits into the memory budget, that there is a secret for callbacks. WB_EINVAL with a sentence that names the
  * keys. */
 enum wb_err wb_producer_config_check(const struct wb_producer_config *c, struct wb_error *e) WB_MUST_USE;
 
