@@ -115,8 +115,7 @@ static enum wb_err start_view(struct service *s, struct wb_error *e)
 		.health = s->health,
 		.lifecycle = s->lifecycle,
 		.log = s->log,
-		.ended = s->callbacks ? wb_callback_service_ended : NULL,
-		.ended_arg = s->callbacks,
+		.hook = { s->callbacks ? wb_callback_service_ended : NULL, s->callbacks },
 	};
 
 	s->view = wb_job_view_new(&view, e);
