@@ -143,8 +143,7 @@ static void revoke(struct wb_callback_owner *o, const rd_kafka_topic_partition_l
 		end_drain(o);
 }
 
-static void on_rebalance(
-	rd_kafka_t *rk, rd_kafka_resp_err_t err, rd_kafka_topic_partition_list_t *list, void *opaque)
+static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err, rd_kafka_topic_partition_list_t *list, void *opaque)
 {
 	struct wb_callback_owner *o = opaque;
 	bool lost = rd_kafka_assignment_lost(rk); /* looked at first, as assigning clears it */
@@ -175,8 +174,8 @@ enum wb_err wb_callback_owner_serve(struct wb_callback_owner *o, struct wb_error
 		if (!message)
 			break;
 		if (message->err)
-			wb_log_debug(o->settings.log, "callbacks' group",
-				WB_STR("text", rd_kafka_err2str(message->err)));
+			wb_log_debug(
+				o->settings.log, "callbacks' group", WB_STR("text", rd_kafka_err2str(message->err)));
 		rd_kafka_message_destroy(message);
 	}
 	if (o->draining &&
@@ -205,8 +204,7 @@ static enum wb_err make_client(struct wb_callback_owner *o, struct wb_error *e)
 		{ "queued.min.messages", "1" },
 		{ NULL, NULL },
 	};
-	rd_kafka_conf_t *conf =
-		wb_kafka_conf_new(o->settings.kafka, role, o->settings.client_id, &o->context, e);
+	rd_kafka_conf_t *conf = wb_kafka_conf_new(o->settings.kafka, role, o->settings.client_id, &o->context, e);
 	char text[512];
 
 	if (!conf)
@@ -299,8 +297,7 @@ void wb_callback_owner_free(struct wb_callback_owner **owner)
 		leave_group(o);
 		/* One that waits to leave, or was never told of an assignment, cannot be destroyed; the process ends soon.
 		 * Its threads go on meanwhile, without a word. */
-		if (!o->closed ||
-			(rd_kafka_version() < 0x02030000 && atomic_load(&o->joined) && !o->assigned)) {
+		if (!o->closed || (rd_kafka_version() < 0x02030000 && atomic_load(&o->joined) && !o->assigned)) {
 			rd_kafka_set_log_level(o->rk, 0);
 			return;
 		}

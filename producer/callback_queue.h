@@ -43,8 +43,7 @@ void wb_callback_queue_free(struct wb_callback_queue **q);
 void wb_callback_queue_add(
 	struct wb_callback_queue *q, const char *job, int32_t partition, unsigned attempts, int64_t due_ms);
 /* Takes the next one that has come to its time; false when there is none. */
-bool wb_callback_queue_take_due(
-	struct wb_callback_queue *q, int64_t now_ms, struct wb_callback_item *ret) WB_MUST_USE;
+bool wb_callback_queue_take_due(struct wb_callback_queue *q, int64_t now_ms, struct wb_callback_item *ret) WB_MUST_USE;
 /* Puts it in line for its host; false when that line, or the table of hosts, is full: then it must wait. */
 bool wb_callback_queue_ready(struct wb_callback_queue *q, uint32_t handle, const char *host) WB_MUST_USE;
 /* Takes the next one that may be sent now, which then is in flight. */

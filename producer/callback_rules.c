@@ -8,11 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SCHEME        "https://"
-#define NAME_MAX_LEN  253
-#define ENTRIES_MAX   1000
-#define PORT_DEFAULT  443
-#define LITERAL_SIZE  64
+#define SCHEME       "https://"
+#define NAME_MAX_LEN 253
+#define ENTRIES_MAX  1000
+#define PORT_DEFAULT 443
+#define LITERAL_SIZE 64
 
 /* Where a URL points to. name: lower case, an IPv6 address with its brackets. */
 struct target {
@@ -301,8 +301,7 @@ static bool listed(const struct wb_callback_rules *rules, const struct target *t
 	return false;
 }
 
-enum wb_err wb_callback_rules_check(
-	const struct wb_callback_rules *rules, struct wb_slice url, struct wb_error *why)
+enum wb_err wb_callback_rules_check(const struct wb_callback_rules *rules, struct wb_slice url, struct wb_error *why)
 {
 	struct wb_slice authority;
 	struct target target;
@@ -311,8 +310,7 @@ enum wb_err wb_callback_rules_check(
 	if (!rules)
 		return wb_error_set(why, WB_EUNSUPPORTED, "callbacks are not configured here (callback.hosts)");
 	if (url.len > WB_CALLBACK_URL_MAX)
-		return wb_error_set(
-			why, WB_EINVAL, "the callback has more than %d bytes", WB_CALLBACK_URL_MAX);
+		return wb_error_set(why, WB_EINVAL, "the callback has more than %d bytes", WB_CALLBACK_URL_MAX);
 	if (url.len && memchr(url.data, '#', url.len))
 		return wb_error_set(why, WB_EINVAL, "the callback must not have a fragment (#)");
 	if (!is_url_text(url))

@@ -65,8 +65,7 @@ struct wb_callback_sender *wb_callback_sender_new(
 	s = wb_xcalloc(1, sizeof *s);
 	s->settings = *settings;
 	s->multi = curl_multi_init();
-	if (!s->multi ||
-		curl_multi_setopt(s->multi, CURLMOPT_MAXCONNECTS, (long)settings->max_in_flight) != CURLM_OK)
+	if (!s->multi || curl_multi_setopt(s->multi, CURLMOPT_MAXCONNECTS, (long)settings->max_in_flight) != CURLM_OK)
 		die_of_curl("curl_multi_init");
 	return s;
 }
@@ -248,8 +247,8 @@ static void set_headers(struct transfer *x, const struct wb_callback_request *re
 	add_header(x, "webhook-signature", request->signature);
 }
 
-void wb_callback_sender_send(struct wb_callback_sender *s, const struct wb_callback_request *request,
-	wb_callback_answer_fn fn, void *arg)
+void wb_callback_sender_send(
+	struct wb_callback_sender *s, const struct wb_callback_request *request, wb_callback_answer_fn fn, void *arg)
 {
 	struct transfer *x = take_transfer(s);
 	char url[WB_CALLBACK_URL_MAX + 1];
@@ -298,8 +297,8 @@ static void finish(struct wb_callback_sender *s, struct transfer *x, CURLcode co
 		answer.status = (int)status;
 		answer.retry_after_ms = x->retry_after_ms;
 	} else if (x->refused) {
-		(void)snprintf(x->error, sizeof x->error,
-			"the host has an address that is %s; such are not called", x->refused); /* fits */
+		(void)snprintf(x->error, sizeof x->error, "the host has an address that is %s; such are not called",
+			x->refused); /* fits */
 		answer.error = x->error;
 	} else {
 		answer.error = x->error[0] ? x->error : code == CURLE_OK ? "no answer" : curl_easy_strerror(code);

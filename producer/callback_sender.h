@@ -50,8 +50,8 @@ struct wb_callback_sender *wb_callback_sender_new(
 void wb_callback_sender_free(struct wb_callback_sender **sender, void (*drop)(void *arg));
 
 /* Copies the request and starts it; fn runs once, from run. */
-void wb_callback_sender_send(struct wb_callback_sender *s, const struct wb_callback_request *request,
-	wb_callback_answer_fn fn, void *arg);
+void wb_callback_sender_send(
+	struct wb_callback_sender *s, const struct wb_callback_request *request, wb_callback_answer_fn fn, void *arg);
 /* Moves everything on and waits up to timeout_ms for more to do. */
 void wb_callback_sender_run(struct wb_callback_sender *s, int64_t timeout_ms);
 /* Ends a wait in run, or the next one. Any thread. */

@@ -129,7 +129,8 @@ static void group_gone(void *arg, const char *why)
 
 /* ---- its life ---- */
 
-static enum wb_err read_secret(struct wb_webhook_secrets *secrets, const char *key, const char *text, struct wb_error *e)
+static enum wb_err read_secret(
+	struct wb_webhook_secrets *secrets, const char *key, const char *text, struct wb_error *e)
 {
 	struct wb_error why;
 
@@ -141,8 +142,8 @@ static enum wb_err read_secret(struct wb_webhook_secrets *secrets, const char *k
 	return WB_OK;
 }
 
-enum wb_err wb_callback_service_configure(const struct wb_callback_options *options, struct wb_callback_rules **ret_rules,
-	struct wb_webhook_secrets *ret_secrets, struct wb_error *e)
+enum wb_err wb_callback_service_configure(const struct wb_callback_options *options,
+	struct wb_callback_rules **ret_rules, struct wb_webhook_secrets *ret_secrets, struct wb_error *e)
 {
 	struct wb_webhook_secrets secrets = { .count = 0 };
 	struct wb_callback_rules *rules = NULL;

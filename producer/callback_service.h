@@ -33,8 +33,8 @@ struct wb_callback_service_settings {
 
 /* What options say: rules (to be freed), also for the request side, and secrets; without hosts none of both. WB_EINVAL
  * with a sentence that names the key. */
-enum wb_err wb_callback_service_configure(const struct wb_callback_options *options, struct wb_callback_rules **ret_rules,
-	struct wb_webhook_secrets *ret_secrets, struct wb_error *e) WB_MUST_USE;
+enum wb_err wb_callback_service_configure(const struct wb_callback_options *options,
+	struct wb_callback_rules **ret_rules, struct wb_webhook_secrets *ret_secrets, struct wb_error *e) WB_MUST_USE;
 
 /* NULL with a sentence. Nothing runs yet. */
 struct wb_callback_service *wb_callback_service_new(

@@ -84,13 +84,13 @@ struct wb_callbacks {
 	pthread_mutex_t lock; /* over what follows; parts are written by the thread only, which reads them without it */
 	struct part *parts;
 	int32_t part_count;
-	size_t events;        /* ENDED, in the inbox */
-	bool missed;          /* there were too many of them */
+	size_t events; /* ENDED, in the inbox */
+	bool missed; /* there were too many of them */
 
 	/* The thread's. */
 	struct wb_list unrecorded;
-	size_t recording;     /* records without an acknowledgement */
-	int64_t rescan_ms;    /* not before */
+	size_t recording; /* records without an acknowledgement */
+	int64_t rescan_ms; /* not before */
 	bool rescan;
 	bool group_gone;
 	struct wb_counter *results[WB_CALLBACK_FAILED + 1];
@@ -159,8 +159,7 @@ static int64_t due_of(const char *job, unsigned attempts, int64_t last_at_ms)
 
 	if (attempts == 0)
 		return now_ms;
-	left_ms = last_at_ms + wb_webhook_delay_ms(attempts, 0, wb_webhook_random(job, attempts)) -
-		wb_clock_wall_ms();
+	left_ms = last_at_ms + wb_webhook_delay_ms(attempts, 0, wb_webhook_random(job, attempts)) - wb_clock_wall_ms();
 	return now_ms + (left_ms > 0 ? left_ms : 0);
 }
 
@@ -563,8 +562,7 @@ void wb_callbacks_turn(struct wb_callbacks *c, int64_t timeout_ms)
 static bool may_go_on(struct wb_callbacks *c)
 {
 	return !atomic_load(&c->quiet) ||
-		(wb_callback_queue_in_flight(c->queue, -1) > 0 &&
-			wb_clock_mono_ms() < atomic_load(&c->deadline_ms));
+		(wb_callback_queue_in_flight(c->queue, -1) > 0 && wb_clock_mono_ms() < atomic_load(&c->deadline_ms));
 }
 
 static void *run(void *arg)
@@ -584,7 +582,8 @@ static void *run(void *arg)
 static void make_metrics(struct wb_callbacks *c, struct wb_metrics *m)
 {
 	static const double bounds[] = { 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30, 60 };
-	static const char name[] = "writebehind_callbacks_total", help[] = "Attempts to call back, by what became of them";
+	static const char name[] = "writebehind_callbacks_total",
+			  help[] = "Attempts to call back, by what became of them";
 
 	c->results[WB_CALLBACK_DELIVERED] = wb_metrics_counter(m, name, help, "result=\"delivered\"");
 	c->results[WB_CALLBACK_RETRYING] = wb_metrics_counter(m, name, help, "result=\"retrying\"");

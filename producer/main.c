@@ -254,8 +254,7 @@ static enum wb_err configure(struct service *s, struct wb_error *e)
 	if (err == WB_OK)
 		err = wb_partition_key_paths(s->config.intake.partition_key, &s->rules.paths, e);
 	if (err == WB_OK)
-		err = wb_callback_service_configure(
-			&s->config.callback, &s->callback_rules, &s->callback_secrets, e);
+		err = wb_callback_service_configure(&s->config.callback, &s->callback_rules, &s->callback_secrets, e);
 	s->rules.max_operations = (size_t)s->config.http.max_operations;
 	s->rules.record_bytes_max = wb_record_bytes_max(&s->config.kafka);
 	return err;

@@ -22,12 +22,8 @@
 		.max = (max_),                             \
 		.help = (help_) }
 
-#define SECRET_ROW(member_, key_, help_)             \
-	{ .key = (key_),                             \
-		.type = WB_OPT_STRING,               \
-		.offset = offsetof(STRUCT, member_), \
-		.secret = true,                      \
-		.help = (help_) }
+#define SECRET_ROW(member_, key_, help_) \
+	{ .key = (key_), .type = WB_OPT_STRING, .offset = offsetof(STRUCT, member_), .secret = true, .help = (help_) }
 
 #define STRUCT struct wb_intake_options
 #define PARTITION_KEY_ROW                                                                                          \
@@ -93,7 +89,8 @@ static const struct wb_option callback_rows[] = {
 	ROW(WB_OPT_BOOL, allow_private, "callback.allow.private", "false", 0, 0,
 		"Also call hosts whose address is loopback, private, link-local or special in another way"),
 	ROW(WB_OPT_STRING, ca_file, "callback.ca.file", NULL, 0, 0,
-		"PEM file with the authorities that receivers' certificates are checked against (default: the system's)"),
+		"PEM file with the authorities that receivers' certificates are checked against instead of "
+		"the system's"),
 	ROW(WB_OPT_STRING, group_id, "callback.group.id", "writebehind-callbacks", 0, 0,
 		"Consumer group on the results topic, by which instances share the callbacks"),
 	ROW(WB_OPT_DURATION, timeout_ms, "callback.timeout.ms", "15s", 100, 600 * SECOND,
@@ -220,7 +217,8 @@ enum wb_err wb_producer_config_check(const struct wb_producer_config *c, struct 
 			(long long)c->http.max_body_bytes, (long long)c->memory_budget_bytes);
 	if (c->callback.hosts && !c->callback.secret)
 		return wb_error_set(e, WB_EINVAL,
-			"callback.secret (or callback.secret.file) is needed with callback.hosts: callbacks are signed");
+			"callback.secret (or callback.secret.file) is needed with callback.hosts: "
+			"callbacks are signed");
 	return WB_OK;
 }
 

@@ -43,9 +43,8 @@ enum wb_err wb_webhook_secret_parse(struct wb_slice text, struct wb_webhook_secr
 	if (text.len > skip && memcmp(text.data, prefix, skip) == 0 && wb_buf_reserve(&bytes, bytes.max))
 		err = wb_base64_decode(wb_slice(text.data + skip, text.len - skip), &bytes);
 	if (err != WB_OK || bytes.len < WB_WEBHOOK_SECRET_MIN || bytes.len > WB_WEBHOOK_SECRET_MAX) {
-		err = wb_error_set(e, WB_EINVAL,
-			"the secret (not shown) is not %s and the base64 of %d to %d bytes", prefix,
-			WB_WEBHOOK_SECRET_MIN, WB_WEBHOOK_SECRET_MAX);
+		err = wb_error_set(e, WB_EINVAL, "the secret (not shown) is not %s and the base64 of %d to %d bytes",
+			prefix, WB_WEBHOOK_SECRET_MIN, WB_WEBHOOK_SECRET_MAX);
 	} else {
 		memcpy(ret->bytes, bytes.data, bytes.len);
 		ret->len = bytes.len;
@@ -63,11 +62,15 @@ void wb_webhook_id(const char *job, char ret[WB_WEBHOOK_ID_SIZE])
 
 void wb_webhook_body(const struct wb_job_info *info, struct wb_buf *ret)
 {
+	struct wb_job_info job = *info;
 	char at[WB_CLOCK_RFC3339_SIZE];
 
-	wb_clock_rfc3339(info->completed_ms, at);
+	/* Every attempt has the same body, so it cannot tell of the attempts. */
+	job.callback = wb_slice(NULL, 0);
+	job.callback_state = WB_CALLBACK_NONE;
+	wb_clock_rfc3339(job.completed_ms, at);
 	wb_buf_appendf(ret, "{\"type\":\"job.ended\",\"timestamp\":\"%s\",\"data\":", at);
-	wb_render_job(info, true, ret);
+	wb_render_job(&job, true, ret);
 	wb_buf_append_char(ret, '}');
 }
 
@@ -84,8 +87,7 @@ void wb_webhook_sign(const struct wb_webhook_secrets *secrets, const char *id, i
 	for (unsigned i = 0; i < secrets->count && wb_buf_status(&text) == WB_OK; i++) {
 		const struct wb_webhook_secret *secret = &secrets->secret[i];
 
-		wb_crypto_hmac_sha256(
-			wb_slice((const char *)secret->bytes, secret->len), wb_buf_slice(&text), mac);
+		wb_crypto_hmac_sha256(wb_slice((const char *)secret->bytes, secret->len), wb_buf_slice(&text), mac);
 		wb_buf_append_cstr(ret, i ? " v1," : "v1,");
 		wb_base64_encode(wb_slice((const char *)mac, sizeof mac), ret);
 	}

@@ -38,7 +38,8 @@ enum wb_err wb_webhook_secret_parse(
 
 /* "job_" and the job's id. */
 void wb_webhook_id(const char *job, char ret[WB_WEBHOOK_ID_SIZE]);
-/* Appends {"type":"job.ended","timestamp":…,"data":…}: the time of the end and the job as GET shows it. */
+/* Appends {"type":"job.ended","timestamp":…,"data":…}: the time of the end, and the job as GET shows it but for its
+ * callback, which changes with every attempt. */
 void wb_webhook_body(const struct wb_job_info *info, struct wb_buf *ret);
 /* Appends the webhook-signature header's value: "v1,…" for each secret with a space between. */
 void wb_webhook_sign(const struct wb_webhook_secrets *secrets, const char *id, int64_t timestamp_s,

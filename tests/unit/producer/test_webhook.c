@@ -31,8 +31,8 @@ static void the_vector_of_standard_webhooks(void **state)
 
 	(void)state;
 	wb_buf_init(&out, 1000);
-	wb_webhook_sign(&secrets, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, wb_slice_cstr("{\"test\": 2432232314}"),
-		&out);
+	wb_webhook_sign(
+		&secrets, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, wb_slice_cstr("{\"test\": 2432232314}"), &out);
 	assert_string_equal(out.data, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
 	wb_buf_release(&out);
 }
@@ -47,8 +47,8 @@ static void two_secrets_sign_twice(void **state)
 
 	(void)state;
 	wb_buf_init(&out, 1000);
-	wb_webhook_sign(&secrets, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, wb_slice_cstr("{\"test\": 2432232314}"),
-		&out);
+	wb_webhook_sign(
+		&secrets, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, wb_slice_cstr("{\"test\": 2432232314}"), &out);
 	/* The first by Python's hmac. */
 	assert_string_equal(out.data,
 		"v1,O4Gjv1HqPqsMrjmczoggs/sWA8gZD0VyHG+fLh4+ktI= v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
@@ -98,7 +98,10 @@ static void the_body_is_the_job_as_get_shows_it(void **state)
 		.written = 2,
 		.request_charge = 1.5,
 		.created_ms = 0,
-		.completed_ms = 1500 };
+		.completed_ms = 1500,
+		.callback = WB_SLICE_LIT("https://example.com/?token=secret"),
+		.callback_state = WB_CALLBACK_RETRYING,
+		.callback_attempts = 3 };
 	char id[WB_WEBHOOK_ID_SIZE];
 	struct wb_buf out;
 
@@ -110,6 +113,8 @@ static void the_body_is_the_job_as_get_shows_it(void **state)
 	assert_non_null(strstr(out.data,
 		"{\"type\":\"job.ended\",\"timestamp\":\"1970-01-01T00:00:01.500Z\",\"data\":{\"jobId\":\"" JOB
 		"\",\"status\":\"Succeeded\",\"accepted\":2,"));
+	assert_null(strstr(out.data, "secret"));
+	assert_null(strstr(out.data, "retrying"));
 	assert_int_equal(out.data[out.len - 1], '}');
 	wb_buf_release(&out);
 }
@@ -117,7 +122,8 @@ static void the_body_is_the_job_as_get_shows_it(void **state)
 static void what_answers_mean(void **state)
 {
 	static const int delivered[] = { 200, 201, 202, 204, 299 };
-	static const int again[] = { 0, 301, 302, 307, 308, 400, 401, 404, 408, 429, 500, 502, 503, 504, 199, 300, 999 };
+	static const int again[] = { 0, 301, 302, 307, 308, 400, 401, 404, 408, 429, 500, 502, 503, 504, 199, 300,
+		999 };
 
 	(void)state;
 	for (size_t i = 0; i < WB_ARRAY_LEN(delivered); i++) {
