@@ -1,5 +1,6 @@
 /* writebehind-producer: takes batches of writes over HTTP. Options, parts in their order, and their end. */
 #include "common/base/clock.h"
+#include "common/base/crypto.h"
 #include "common/base/health.h"
 #include "common/base/lifecycle.h"
 #include "common/base/log.h"
@@ -12,6 +13,7 @@
 #include "producer/api.h"
 #include "producer/auth.h"
 #include "producer/cors.h"
+#include "producer/callback_service.h"
 #include "producer/job_view.h"
 #include "producer/new_token.h"
 #include "producer/options.h"
@@ -35,9 +37,12 @@ struct service {
 	struct wb_request_rules rules;
 	struct wb_cors cors;
 	struct wb_auth *auth;
+	struct wb_callback_rules *callback_rules; /* NULL: no callbacks */
+	struct wb_webhook_secrets callback_secrets;
 	struct wb_kafka_producer *kafka;
 	struct wb_publisher *publisher;
 	struct wb_job_view *view;
+	struct wb_callback_service *callbacks; /* NULL: none */
 	struct wb_api *api;
 	struct wb_http_server *server;
 };
@@ -114,6 +119,27 @@ static enum wb_err start_kafka(struct service *s, struct wb_error *e)
 	return WB_OK;
 }
 
+static enum wb_err make_callbacks(struct service *s, struct wb_error *e)
+{
+	const struct wb_callback_service_settings callbacks = {
+		.options = &s->config.callback,
+		.rules = s->callback_rules,
+		.secrets = &s->callback_secrets,
+		.kafka = &s->config.kafka,
+		.producer = s->kafka,
+		.client_id = PROGRAM "-callbacks",
+		.user_agent = PROGRAM "/" WB_VERSION,
+		.metrics = s->metrics,
+		.lifecycle = s->lifecycle,
+		.log = s->log,
+	};
+
+	if (!s->callback_rules)
+		return WB_OK;
+	s->callbacks = wb_callback_service_new(&callbacks, e);
+	return s->callbacks ? WB_OK : WB_EFATAL;
+}
+
 static enum wb_err start_view(struct service *s, struct wb_error *e)
 {
 	const struct wb_producer_config *c = &s->config;
@@ -129,10 +155,13 @@ static enum wb_err start_view(struct service *s, struct wb_error *e)
 		.health = s->health,
 		.lifecycle = s->lifecycle,
 		.log = s->log,
+		.hook = { s->callbacks ? wb_callback_service_ended : NULL, s->callbacks },
 	};
 
 	s->view = wb_job_view_new(&view, e);
-	return s->view ? WB_OK : WB_EFATAL;
+	if (!s->view)
+		return WB_EFATAL;
+	return s->callbacks ? wb_callback_service_start(s->callbacks, s->view, e) : WB_OK;
 }
 
 static enum wb_err start_http(struct service *s, struct wb_error *e)
@@ -184,6 +213,8 @@ static enum wb_err start(struct service *s, struct wb_error *e)
 	if (err == WB_OK)
 		err = start_kafka(s, e);
 	if (err == WB_OK)
+		err = make_callbacks(s, e);
+	if (err == WB_OK)
 		err = start_view(s, e);
 	if (err == WB_OK)
 		err = start_http(s, e);
@@ -201,6 +232,8 @@ static void stop(struct service *s)
 {
 	int64_t deadline_ms = wb_clock_mono_ms() + s->config.shutdown_timeout_ms, left_ms;
 
+	if (s->callbacks)
+		wb_callback_service_quiesce(s->callbacks, deadline_ms);
 	if (s->server) {
 		wb_http_server_quiesce(s->server);
 		while (wb_http_server_pending(s->server) && wb_clock_mono_ms() < deadline_ms) {
@@ -209,6 +242,7 @@ static void stop(struct service *s)
 			(void)nanosleep(&pause, NULL); /* woken early is fine */
 		}
 	}
+	wb_callback_service_stop(s->callbacks);
 	if (s->publisher)
 		wb_publisher_stop(s->publisher);
 	left_ms = deadline_ms - wb_clock_mono_ms();
@@ -220,6 +254,7 @@ static void stop(struct service *s)
 	wb_lifecycle_on_reload(s->lifecycle, NULL, NULL);
 	wb_api_free(&s->api);
 	wb_auth_free(&s->auth);
+	wb_callback_service_free(&s->callbacks);
 	wb_job_view_free(&s->view);
 	wb_publisher_free(&s->publisher);
 }
@@ -264,6 +299,8 @@ static enum wb_err configure(struct service *s, struct wb_error *e)
 		err = wb_partition_key_paths(s->config.intake.partition_key, &s->rules.item.paths, e);
 	if (err == WB_OK)
 		err = wb_cors_parse(s->config.protection.cors_origins, &s->cors, e);
+	if (err == WB_OK)
+		err = wb_callback_service_configure(&s->config.callback, &s->callback_rules, &s->callback_secrets, e);
 	s->rules.max_operations = (size_t)s->config.http.max_operations;
 	s->rules.item.record_bytes_max = wb_record_bytes_max(&s->config.kafka);
 	s->rules.item.generate_id = s->config.intake.generate_id;
@@ -322,6 +359,8 @@ int main(int argc, char **argv)
 	}
 	wb_cors_release(&s.cors);
 	wb_json_paths_release(&s.rules.item.paths);
+	wb_callback_rules_free(&s.callback_rules);
+	wb_crypto_wipe(&s.callback_secrets, sizeof s.callback_secrets);
 	wb_options_release(&wb_producer_options, &s.config);
 	return code;
 }

@@ -23,6 +23,9 @@
 		.max = (max_),                             \
 		.help = (help_) }
 
+#define SECRET_ROW(member_, key_, help_) \
+	{ .key = (key_), .type = WB_OPT_STRING, .offset = offsetof(STRUCT, member_), .secret = true, .help = (help_) }
+
 #define STRUCT struct wb_intake_options
 #define PARTITION_KEY_ROW                                                                                          \
 	ROW(WB_OPT_STRING, partition_key, "cosmos.partition.key", NULL, 0, 0,                                      \
@@ -102,6 +105,30 @@ static const struct wb_option jobs_rows[] = {
 };
 #undef STRUCT
 
+#define STRUCT struct wb_callback_options
+static const struct wb_option callback_rows[] = {
+	ROW(WB_OPT_STRING, hosts, "callback.hosts", NULL, 0, 0,
+		"Hosts that jobs may name in their callback, with commas between them: example.com, *.example.com for "
+		"all below it, example.com:8443 for another port than 443; unset, jobs with a callback are refused"),
+	SECRET_ROW(secret, "callback.secret",
+		"Secret that signs callbacks, as Standard Webhooks has it: whsec_ and the base64 of 24 to 64 random "
+		"bytes; needed with callback.hosts"),
+	SECRET_ROW(secret_previous, "callback.secret.previous",
+		"The secret before a change: callbacks are signed with both until receivers know the new one"),
+	ROW(WB_OPT_BOOL, allow_private, "callback.allow.private", "false", 0, 0,
+		"Also call hosts whose address is loopback, private, link-local or special in another way"),
+	ROW(WB_OPT_STRING, ca_file, "callback.ca.file", NULL, 0, 0,
+		"PEM file with the authorities that receivers' certificates are checked against instead of "
+		"the system's"),
+	ROW(WB_OPT_STRING, group_id, "callback.group.id", "writebehind-callbacks", 0, 0,
+		"Consumer group on the results topic, by which instances share the callbacks"),
+	ROW(WB_OPT_DURATION, timeout_ms, "callback.timeout.ms", "15s", 100, 600 * SECOND,
+		"How long an attempt may take; of it at most 5s for the connection"),
+	ROW(WB_OPT_INT, max_in_flight, "callback.max.in.flight", "64", 2, 10000,
+		"Attempts at the same time; at most 4 of them to one host"),
+};
+#undef STRUCT
+
 #define STRUCT struct wb_producer_config
 static const struct wb_option service_process_rows[] = {
 	ROW(WB_OPT_DURATION, linger_ms, "publish.linger.ms", "1", 0, 10 * SECOND,
@@ -178,6 +205,7 @@ static const struct wb_option_group service_groups[] = {
 	GROUP("Protection", protection_rows, SERVICE(protection)),
 	GROUP("Intake", service_intake_rows, SERVICE(intake)),
 	GROUP("Jobs", jobs_rows, SERVICE(jobs)),
+	GROUP("Callbacks", callback_rows, SERVICE(callback)),
 	GROUP("Process", service_process_rows, 0),
 	GROUP("Log", wb_log_service_rows, SERVICE(log)),
 };
@@ -279,6 +307,10 @@ enum wb_err wb_producer_config_check(const struct wb_producer_config *c, struct 
 			"body and "
 			"its records in Kafka's queue share the budget",
 			(long long)c->http.max_body_bytes, (long long)c->memory_budget_bytes);
+	if (c->callback.hosts && !c->callback.secret)
+		return wb_error_set(e, WB_EINVAL,
+			"callback.secret (or callback.secret.file) is needed with callback.hosts: "
+			"callbacks are signed");
 	if (check_flags(c, e) != WB_OK)
 		return WB_EINVAL;
 	return check_auth(c, e);

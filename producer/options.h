@@ -41,12 +41,20 @@ struct wb_jobs_options {
 	int64_t retention_ms, unaccepted_ms, max, read_timeout_ms;
 };
 
+/* Done callbacks of jobs; hosts NULL: there are none. */
+struct wb_callback_options {
+	char *hosts, *secret, *secret_previous, *ca_file, *group_id;
+	bool allow_private;
+	int64_t timeout_ms, max_in_flight;
+};
+
 struct wb_producer_config {
 	struct wb_kafka_options kafka;
 	struct wb_intake_options intake;
 	struct wb_http_options http;
 	struct wb_protection_options protection;
 	struct wb_jobs_options jobs;
+	struct wb_callback_options callback;
 	struct wb_log_options log;
 	int64_t linger_ms;
 	int64_t memory_budget_bytes;
@@ -70,8 +78,8 @@ struct wb_publish_config {
 extern const struct wb_option_table wb_producer_options;
 extern const struct wb_option_table wb_publish_options;
 
-/* Checks what no single row can: that a body fits into the memory budget, and that nobody is let in without a token
- * unless that was said or nobody else can come. WB_EINVAL with a sentence that names the keys. */
+/* Checks what no single row can: that a body fits into the memory budget, that callbacks can be signed, and that nobody is
+ * let in without a token unless that was said or nobody else can come. WB_EINVAL with a sentence that names the keys. */
 enum wb_err wb_producer_config_check(const struct wb_producer_config *c, struct wb_error *e) WB_MUST_USE;
 
 /* Splits cosmos.partition.key into paths (to be released). text may be NULL: no paths. WB_EINVAL with a sentence. */
