@@ -24,6 +24,16 @@ static struct MHD_Response *make_response(char *data, size_t len)
 	return response;
 }
 
+static void add_common_headers(const struct wb_http_request *r, struct MHD_Response *response)
+{
+	struct wb_http_response_header headers[WB_HTTP_COMMON_HEADERS];
+	char scratch[WB_HTTP_COMMON_SCRATCH];
+	size_t count = r->server->common_headers(r->server->common_headers_arg, r, scratch, headers);
+
+	for (size_t i = 0; i < count; i++)
+		(void)MHD_add_response_header(response, headers[i].name, headers[i].value);
+}
+
 static void answer(struct wb_http_request *r, unsigned status, char *data, size_t len, const char *content_type,
 	const struct wb_http_response_header *headers)
 {
@@ -36,6 +46,8 @@ static void answer(struct wb_http_request *r, unsigned status, char *data, size_
 		(void)MHD_add_response_header(response, MHD_HTTP_HEADER_SERVER, s->server_name);
 	for (const struct wb_http_response_header *h = headers; h && h->name; h++)
 		(void)MHD_add_response_header(response, h->name, h->value);
+	if (s->common_headers)
+		add_common_headers(r, response);
 	if (atomic_load_explicit(&s->quiesced, memory_order_relaxed))
 		(void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
 	r->response = response;

@@ -61,6 +61,8 @@ static void copy_settings(struct wb_http_server *s, const struct wb_http_setting
 	for (size_t i = 0; i < s->route_count; i++)
 		s->routes[i] = settings->routes[i];
 	s->server_name = settings->server_name ? wb_xstrdup(settings->server_name) : NULL;
+	s->common_headers = settings->common_headers;
+	s->common_headers_arg = settings->common_headers_arg;
 	s->body_budget = (size_t)settings->body_budget_bytes;
 	s->idle_timeout_ms = settings->idle_timeout_ms;
 	s->header_timeout_ms = settings->header_timeout_ms ? settings->header_timeout_ms : HEADER_TIMEOUT_MS;

@@ -57,6 +57,17 @@ struct wb_http_tls {
 	const char *key_file;
 };
 
+struct wb_http_response_header {
+	const char *name, *value; /* name NULL ends the list */
+};
+
+/* Headers that every answer to a request gets beside its own, those of the server itself included. Values may stand in
+ * scratch. Returns how many. On the thread that answers. */
+#define WB_HTTP_COMMON_HEADERS 8
+#define WB_HTTP_COMMON_SCRATCH 512
+typedef size_t (*wb_http_common_headers)(void *arg, const struct wb_http_request *r, char scratch[WB_HTTP_COMMON_SCRATCH],
+	struct wb_http_response_header ret[WB_HTTP_COMMON_HEADERS]);
+
 struct wb_http_settings {
 	const char *listen; /* "127.0.0.1:8080", "[::1]:0"; port 0 picks one */
 	const struct wb_http_route *routes; /* copied */
@@ -67,6 +78,8 @@ struct wb_http_settings {
 	int64_t header_timeout_ms; /* see above; 0: 10 s */
 	int64_t body_budget_bytes; /* of all requests together */
 	struct wb_http_tls tls; /* TLS 1.2 and 1.3 */
+	wb_http_common_headers common_headers; /* NULL: none */
+	void *common_headers_arg;
 	const char *server_name; /* "writebehind-producer/0.1.0" */
 	struct wb_metrics
 		*metrics; /* writebehind_http_requests_total{route,method,status}, …_request_seconds, …_connections,
@@ -136,9 +149,6 @@ char *wb_http_take_body(struct wb_http_request *r, struct wb_slice *ret) WB_MUST
 void wb_http_body_free(struct wb_http_server *s, char *body, size_t len);
 struct wb_http_server *wb_http_request_server(const struct wb_http_request *r);
 
-struct wb_http_response_header {
-	const char *name, *value; /* name NULL ends the list */
-};
 /* Answers and ends the request: r must not be used after. The body is copied; headers may be NULL.
  * content_type NULL: no body. An answer before the end of the body is sent when the rest was read and dropped; where
  * that is more than 64 MiB or nobody knows how much, it is sent at once and the connection closed. */

@@ -105,6 +105,8 @@ struct wb_http_server {
 	size_t route_count;
 	char address[WB_LISTEN_ADDRESS_SIZE];
 	char *server_name;
+	wb_http_common_headers common_headers; /* may be NULL */
+	void *common_headers_arg;
 	size_t body_budget;
 	int64_t idle_timeout_ms, header_timeout_ms;
 	struct wb_metrics *metrics;
