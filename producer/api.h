@@ -29,13 +29,13 @@ struct wb_api_settings {
 	const struct wb_cors *cors;
 	const struct wb_callback_rules *callbacks; /* NULL: none are taken */
 	struct wb_request_rules rules;             /* its paths stay the caller's */
-	const char *public_url;                    /* NULL, or what clients reach us by: "https://jobs.example.com/wb" */
-	bool functions;                            /* the same routes under /api too */
-	size_t validate_max_bytes;                 /* a body up to here is validated whole */
-	uint64_t max_body_bytes;                   /* of one that is streamed */
-	size_t max_requests, max_streams;          /* being published at the same time */
-	size_t batch_budget_bytes;                 /* of all batches together, bodies not counted */
-	struct wb_log *audit_log;                  /* NULL: no audit lines */
+	const char *public_url; /* NULL, or what clients reach us by: "https://jobs.example.com/wb" */
+	bool functions; /* the same routes under /api too */
+	size_t validate_max_bytes; /* a body up to here is validated whole */
+	uint64_t max_body_bytes; /* of one that is streamed */
+	size_t max_requests, max_streams; /* being published at the same time */
+	size_t batch_budget_bytes; /* of all batches together, bodies not counted */
+	struct wb_log *audit_log; /* NULL: no audit lines */
 	struct wb_metrics *metrics;
 };
 

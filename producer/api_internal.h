@@ -4,7 +4,8 @@
 
 #include "producer/api.h"
 #include "producer/duplicates.h"
-#include "producer/idempotency_key.h"
+#include "producer/content_digest.h"
+#include "producer/job_key.h"
 #include "producer/prefer.h"
 
 #include <stdatomic.h>
@@ -39,6 +40,8 @@ struct wb_publication {
 	struct wb_slice callback;        /* of the query, then of the body; absent: none */
 	bool keyed;
 	struct wb_idempotency_key key;
+	bool promised;                   /* Content-Digest came with a SHA-256, */
+	uint8_t digest[WB_SHA256_SIZE];  /* this one */
 	struct wb_duplicate duplicate;   /* the job's id, and with a key that key's digest */
 	bool claimed;                    /* wb_duplicates_end is owed */
 	struct wb_batch batch;           /* of a gathered body */
@@ -65,14 +68,15 @@ void wb_publication_lost(struct wb_publication *p);
 
 /* Sets the job's id: a new one, or with a key the one that key and body (SHA-256 of it as it came) stand for. */
 void wb_publication_identify(struct wb_publication *p, const uint8_t body_sha256[WB_SHA256_SIZE]);
+/* Whether the body is the one that Content-Digest promised, where it did. */
+bool wb_publication_digest_holds(const struct wb_publication *p) WB_MUST_USE;
 /* Claims the key. True: fn is called when the view is as new as the topic; else the publication has its answer, or waits
  * for the one that it repeats. */
 bool wb_publication_claim(struct wb_publication *p, wb_job_view_fn fn) WB_MUST_USE;
 /* In that fn. True: the job is not known yet, and to be published; else the publication has its answer. */
 bool wb_publication_fresh(struct wb_publication *p, enum wb_err err) WB_MUST_USE;
 /* Whether it may go there, and its callback be called; else it has its answer. */
-bool wb_publication_allowed(
-	struct wb_publication *p, struct wb_slice database, struct wb_slice container) WB_MUST_USE;
+bool wb_publication_allowed(struct wb_publication *p, struct wb_slice database, struct wb_slice container) WB_MUST_USE;
 void wb_publication_job(const struct wb_publication *p, struct wb_slice database, struct wb_slice container,
 	struct wb_publish_job *ret);
 
@@ -84,8 +88,8 @@ void wb_api_publish_stream(void *arg, struct wb_http_request *r);
 void wb_stream_intake_free(struct wb_stream_intake **s);
 
 /* Admits a request, or answers it and returns false. access is to be released. */
-bool wb_api_admit(struct wb_api *api, struct wb_http_request *r, enum wb_scope scope, struct wb_access *access)
-	WB_MUST_USE;
+bool wb_api_admit(
+	struct wb_api *api, struct wb_http_request *r, enum wb_scope scope, struct wb_access *access) WB_MUST_USE;
 void wb_api_refuse_access(struct wb_http_request *r, struct wb_access *access, const struct wb_auth_refusal *refusal);
 struct wb_auth_time wb_api_now(void);
 /* path made absolute: under http.public.url, or the name by which the client reached us. */

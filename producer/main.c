@@ -24,6 +24,7 @@
 
 #define PROGRAM         "writebehind-producer"
 #define HEALTH_EVERY_MS 500
+#define STREAM_BYTES    (256 * 1024) /* that a stream needs at least */
 
 extern char **environ;
 
@@ -94,7 +95,7 @@ static enum wb_err start_kafka(struct service *s, struct wb_error *e)
 		.topic_writes = c->kafka.topic_writes,
 		.topic_results = c->kafka.topic_results,
 		.timeout_ms = c->intake.publish_timeout_ms,
-		.stream_bytes = (size_t)c->memory_budget_bytes / 4,
+		.stream_bytes = (size_t)c->memory_budget_bytes / 8,
 		.metrics = s->metrics,
 	};
 	int32_t writes_partitions;
@@ -164,27 +165,46 @@ static enum wb_err start_view(struct service *s, struct wb_error *e)
 	return s->callbacks ? wb_callback_service_start(s->callbacks, s->view, e) : WB_OK;
 }
 
+/* How the budget is shared: a half for bodies, an eighth each for what was read from them and for streams, a quarter for
+ * what Kafka's client needs. */
+static struct wb_api_settings api_settings(const struct service *s)
+{
+	const struct wb_producer_config *c = &s->config;
+	int64_t validate = c->http.validate_max_bytes ? c->http.validate_max_bytes : c->memory_budget_bytes / 4;
+
+	return (struct wb_api_settings){
+		.publisher = s->publisher,
+		.view = s->view,
+		.auth = s->auth,
+		.cors = &s->cors,
+		.callbacks = s->callback_rules,
+		.rules = s->rules,
+		.public_url = c->http.public_url,
+		.validate_max_bytes = (size_t)validate,
+		.max_body_bytes = (uint64_t)c->http.max_body_bytes,
+		.max_requests = (size_t)c->http.max_requests,
+		.max_streams = (size_t)c->memory_budget_bytes / 8 / STREAM_BYTES,
+		.batch_budget_bytes = (size_t)c->memory_budget_bytes / 8,
+		.audit_log = c->protection.audit ? s->log : NULL,
+		.metrics = s->metrics,
+	};
+}
+
 static enum wb_err start_http(struct service *s, struct wb_error *e)
 {
 	const struct wb_producer_config *c = &s->config;
-	const struct wb_api_settings api = {
-		.publisher = s->publisher,
-		.view = s->view,
-		.rules = s->rules,
-		.max_body_bytes = (size_t)c->http.max_body_bytes,
-		.max_requests = (size_t)c->http.max_requests,
-		.batch_budget_bytes = (size_t)c->memory_budget_bytes / 4,
-		.metrics = s->metrics,
-	};
-	struct wb_http_route routes[WB_ADMIN_ROUTES + WB_API_ROUTES];
-	const struct wb_http_settings http = {
+	const struct wb_api_settings api = api_settings(s);
+	struct wb_http_route routes[WB_ADMIN_ROUTES + WB_API_ROUTES_MAX];
+	struct wb_http_settings http = {
 		.listen = c->http.listen,
 		.routes = routes,
-		.route_count = WB_ARRAY_LEN(routes),
 		.threads = (unsigned)c->http.threads,
 		.max_connections = (unsigned)c->http.max_connections,
 		.idle_timeout_ms = c->http.idle_timeout_ms,
+		.header_timeout_ms = c->http.header_timeout_ms,
 		.body_budget_bytes = c->memory_budget_bytes / 2,
+		.tls = { c->http.certificate_file, c->http.key_file },
+		.common_headers = wb_api_common_headers,
 		.server_name = PROGRAM "/" WB_VERSION,
 		.metrics = s->metrics,
 		.log = s->log,
@@ -193,7 +213,8 @@ static enum wb_err start_http(struct service *s, struct wb_error *e)
 	s->api = wb_api_new(&api);
 	s->admin = (struct wb_admin){ PROGRAM, s->health, s->lifecycle, s->metrics };
 	wb_admin_routes(&s->admin, routes);
-	wb_api_routes(s->api, routes + WB_ADMIN_ROUTES);
+	http.route_count = WB_ADMIN_ROUTES + wb_api_routes(s->api, routes + WB_ADMIN_ROUTES);
+	http.common_headers_arg = s->api;
 	s->server = wb_http_server_new(&http, e);
 	return s->server ? WB_OK : WB_EFATAL;
 }
@@ -304,6 +325,7 @@ static enum wb_err configure(struct service *s, struct wb_error *e)
 	s->rules.max_operations = (size_t)s->config.http.max_operations;
 	s->rules.item.record_bytes_max = wb_record_bytes_max(&s->config.kafka);
 	s->rules.item.generate_id = s->config.intake.generate_id;
+	s->rules.callbacks = true;
 	return err;
 }
 

@@ -12,6 +12,7 @@
 
 /* Kafka's own bound of a record; more than any broker is configured for. */
 #define RECORD_BYTES_CEILING INT64_C(1000000000)
+#define PUBLIC_URL_MAX       400
 #define RECORD_BYTES_DEFAULT INT64_C(3000000)
 
 #define ROW(type_, member_, key_, def_, min_, max_, help_) \
@@ -57,15 +58,28 @@ static const struct wb_option http_rows[] = {
 	ROW(WB_OPT_STRING, listen, "http.listen", "127.0.0.1:8080", 0, 0, "Address and port; port 0 picks a free one"),
 	ROW(WB_OPT_INT, threads, "http.threads", "2", 1, 256, "Threads that read requests and check documents"),
 	ROW(WB_OPT_INT, max_connections, "http.max.connections", "1000", 1, 100000,
-		"Connections at the same time; more are closed at once"),
+		"Connections at the same time; for one more the slowest or longest idle one is closed"),
 	ROW(WB_OPT_DURATION, idle_timeout_ms, "http.idle.timeout.ms", "60s", SECOND, 3600 * SECOND,
 		"A connection that says nothing for that long is closed"),
-	ROW(WB_OPT_BYTES, max_body_bytes, "http.max.body.bytes", "64MiB", KIB, 2048 * MIB,
+	ROW(WB_OPT_DURATION, header_timeout_ms, "http.header.timeout.ms", "10s", SECOND, 3600 * SECOND,
+		"How long a request's headers may take to come"),
+	ROW(WB_OPT_BYTES, validate_max_bytes, "http.validate.max.bytes", "0", 0, 2048 * MIB,
+		"Up to here a body is validated whole before anything of it is published; above it only NDJSON is "
+	        "taken, "
+		"and published as it comes; 0: a quarter of memory.budget.bytes"),
+	ROW(WB_OPT_BYTES, max_body_bytes, "http.max.body.bytes", "16GiB", KIB, 1024 * 1024 * MIB,
 		"The largest body of a request; above it 413"),
 	ROW(WB_OPT_INT, max_operations, "http.max.operations", "100000", 1, 10000000,
-		"The most writes of a request; above it 413"),
+		"The most writes of a request that is validated whole; above it 413"),
 	ROW(WB_OPT_INT, max_requests, "http.max.requests", "1000", 1, 100000,
 		"Jobs that are being published at the same time; above it 503 with Retry-After"),
+	ROW(WB_OPT_STRING, certificate_file, "http.tls.certificate.file", NULL, 0, 0,
+		"Certificate chain in PEM: connections are then TLS; read again at SIGHUP"),
+	ROW(WB_OPT_STRING, key_file, "http.tls.key.file", NULL, 0, 0, "The private key of that certificate, in PEM"),
+	ROW(WB_OPT_STRING, public_url, "http.public.url", NULL, 0, 0,
+		"By which URL clients reach the service, for links in answers (https://jobs.example.com); unset: by "
+	        "the "
+		"request's Host"),
 };
 #undef STRUCT
 
@@ -299,14 +313,35 @@ static enum wb_err check_flags(const struct wb_producer_config *c, struct wb_err
 	return alone ? wb_error_set(e, WB_EINVAL, "--%s goes with --new-token", alone) : WB_OK;
 }
 
+/* A path is appended to it, so it ends before one, or behind a prefix of one. */
+static enum wb_err check_public_url(const char *url, struct wb_error *e)
+{
+	size_t scheme = !url ? 0 : strncmp(url, "https://", 8) == 0 ? 8 : strncmp(url, "http://", 7) == 0 ? 7 : 0;
+
+	if (!url)
+		return WB_OK;
+	if (scheme == 0 || strlen(url) > PUBLIC_URL_MAX || strcspn(url + scheme, "/?#") == 0 ||
+		strpbrk(url, "?# \"\\") || url[strlen(url) - 1] == '/')
+		return wb_error_set(e, WB_EINVAL,
+			"http.public.url is \"%s\": an http or https URL of at most %d bytes is allowed, without query "
+		        "and "
+			"without a slash at the end",
+			url, PUBLIC_URL_MAX);
+	return WB_OK;
+}
+
 enum wb_err wb_producer_config_check(const struct wb_producer_config *c, struct wb_error *e)
 {
-	if (c->http.max_body_bytes > c->memory_budget_bytes / 2)
+	if (c->http.validate_max_bytes > c->memory_budget_bytes / 2)
 		return wb_error_set(e, WB_EINVAL,
-			"http.max.body.bytes is %lld: at most half of memory.budget.bytes (%lld) is allowed, because a "
-			"body and "
-			"its records in Kafka's queue share the budget",
-			(long long)c->http.max_body_bytes, (long long)c->memory_budget_bytes);
+			"http.validate.max.bytes is %lld: at most half of memory.budget.bytes (%lld) is allowed, which "
+			"all bodies share",
+			(long long)c->http.validate_max_bytes, (long long)c->memory_budget_bytes);
+	if (!c->http.certificate_file != !c->http.key_file)
+		return wb_error_set(e, WB_EINVAL,
+			"http.tls.certificate.file and http.tls.key.file are needed together, or none of them");
+	if (check_public_url(c->http.public_url, e) != WB_OK)
+		return WB_EINVAL;
 	if (c->callback.hosts && !c->callback.secret)
 		return wb_error_set(e, WB_EINVAL,
 			"callback.secret (or callback.secret.file) is needed with callback.hosts: "

@@ -22,8 +22,11 @@ struct wb_intake_options {
 
 struct wb_http_options {
 	char *listen;
-	int64_t threads, max_connections, idle_timeout_ms;
+	int64_t threads, max_connections, idle_timeout_ms, header_timeout_ms;
+	int64_t validate_max_bytes; /* 0: a quarter of the budget */
 	int64_t max_body_bytes, max_operations, max_requests;
+	char *certificate_file, *key_file; /* both or none */
+	char *public_url;                  /* NULL: by the request's Host */
 };
 
 enum wb_auth_mode { WB_AUTH_AUTO, WB_AUTH_TOKENS, WB_AUTH_NONE };

@@ -65,8 +65,8 @@ struct wb_http_response_header {
  * scratch. Returns how many. On the thread that answers. */
 #define WB_HTTP_COMMON_HEADERS 8
 #define WB_HTTP_COMMON_SCRATCH 512
-typedef size_t (*wb_http_common_headers)(void *arg, const struct wb_http_request *r, char scratch[WB_HTTP_COMMON_SCRATCH],
-	struct wb_http_response_header ret[WB_HTTP_COMMON_HEADERS]);
+typedef size_t (*wb_http_common_headers)(void *arg, const struct wb_http_request *r,
+	char scratch[WB_HTTP_COMMON_SCRATCH], struct wb_http_response_header ret[WB_HTTP_COMMON_HEADERS]);
 
 struct wb_http_settings {
 	const char *listen; /* "127.0.0.1:8080", "[::1]:0"; port 0 picks one */
