@@ -503,11 +503,15 @@ void wb_api_free(struct wb_api **api)
 void wb_api_routes(struct wb_api *api, struct wb_http_route ret[WB_API_ROUTES])
 {
 	const struct wb_http_route routes[WB_API_ROUTES] = {
-		{ "POST", "/v1/jobs", post_jobs, api, api->settings.max_body_bytes },
-		{ "GET", "/v1/jobs", get_jobs, api, 0 },
-		{ "GET", "/v1/jobs/{id}", get_job, api, 0 },
-		{ "GET", "/v1/ledger", get_ledger, api, 0 },
-		{ "GET", "/openapi.json", get_openapi, api, 0 },
+		{ .method = "POST",
+			.path = "/v1/jobs",
+			.handler = post_jobs,
+			.arg = api,
+			.max_body_bytes = api->settings.max_body_bytes },
+		{ .method = "GET", .path = "/v1/jobs", .handler = get_jobs, .arg = api },
+		{ .method = "GET", .path = "/v1/jobs/{id}", .handler = get_job, .arg = api },
+		{ .method = "GET", .path = "/v1/ledger", .handler = get_ledger, .arg = api },
+		{ .method = "GET", .path = "/openapi.json", .handler = get_openapi, .arg = api },
 	};
 
 	memcpy(ret, routes, sizeof routes);
