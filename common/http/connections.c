@@ -11,12 +11,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define ACCEPT_MAX     64 /* a turn */
-#define DRAIN_MAX      4096 /* when it stops accepting: as many as may wait at the socket */
-#define WINDOW_MS      10000
-#define SLOW_BYTES_S   500
-#define FRESH_MS       1000 /* a header that takes longer than this is no quick client's */
-#define STARVED_MS     100
+#define ACCEPT_MAX   64 /* a turn */
+#define DRAIN_MAX    4096 /* when it stops accepting: as many as may wait at the socket */
+#define WINDOW_MS    10000
+#define SLOW_BYTES_S 500
+#define FRESH_MS     1000 /* a header that takes longer than this is no quick client's */
+#define STARVED_MS   100
 
 /* ---- what they wait for */
 

@@ -202,8 +202,7 @@ void wb_http_settle(struct wb_http_request *r)
 	MHD_resume_connection(r->mhd);
 }
 
-void wb_http_on_completed(
-	void *arg, struct MHD_Connection *mhd, void **context, enum MHD_RequestTerminationCode code)
+void wb_http_on_completed(void *arg, struct MHD_Connection *mhd, void **context, enum MHD_RequestTerminationCode code)
 {
 	struct wb_http_request *r = *context;
 	struct wb_http_loop *loop = arg;

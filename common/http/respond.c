@@ -18,7 +18,7 @@ static struct MHD_Response *make_response(char *data, size_t len)
 	if (len == 0)
 		free(data);
 	response = len ? MHD_create_response_from_buffer(len, data, MHD_RESPMEM_MUST_FREE)
-		       : MHD_create_response_from_buffer(0, (void *)(uintptr_t) "", MHD_RESPMEM_PERSISTENT);
+		       : MHD_create_response_from_buffer(0, (void *)(uintptr_t)"", MHD_RESPMEM_PERSISTENT);
 	if (!response)
 		wb_mem_gone();
 	return response;

@@ -205,8 +205,7 @@ void wb_http_on_connection(
 void *wb_http_on_uri(void *arg, const char *uri, struct MHD_Connection *mhd);
 enum MHD_Result wb_http_on_request(void *arg, struct MHD_Connection *mhd, const char *url, const char *method,
 	const char *version, const char *data, size_t *len, void **context);
-void wb_http_on_completed(
-	void *arg, struct MHD_Connection *mhd, void **context, enum MHD_RequestTerminationCode code);
+void wb_http_on_completed(void *arg, struct MHD_Connection *mhd, void **context, enum MHD_RequestTerminationCode code);
 /* Looks at the marks of a request that came out of a list. */
 void wb_http_settle(struct wb_http_request *r);
 /* Answers for the server itself. */

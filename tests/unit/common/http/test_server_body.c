@@ -18,7 +18,8 @@ struct fixture {
 	/* Of the sinks. */
 	size_t allowance; /* bytes that a sink takes before it wants to be woken; 0: all */
 	size_t refuse_at; /* answers 400 when so many bytes came; 0: never */
-	bool digest, refuse_in_begin, leave_alone;
+	bool digest, refuse_in_begin;
+	atomic_bool leave_alone; /* the sink takes nothing by itself */
 	atomic_int begun, overflown, ended, lost, freed;
 	pthread_mutex_t lock;
 	struct stream *stream; /* under lock: the one that is under way */
@@ -483,8 +484,7 @@ static void begin_may_refuse_before_the_body(void **state)
 	}
 	f.refuse_in_begin = false;
 	fd = client_connect(f.address);
-	a = client_talk(
-		fd, "POST /stream HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
+	a = client_talk(fd, "POST /stream HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
 	assert_int_equal(a.status, 100);
 	answer_release(&a);
 	a = client_talk(fd, "ok");
@@ -770,7 +770,8 @@ static void decoders_are_charged_to_the_budget(void **state)
 	for (size_t i = 0; i < WB_ARRAY_LEN(fds); i++) {
 		fds[i] = client_connect(f.address);
 		assert_true(client_send_text(fds[i],
-			"POST /gather HTTP/1.1\r\nHost: x\r\nContent-Encoding: x-gzip\r\nContent-Length: 10000\r\n\r\n"));
+			"POST /gather HTTP/1.1\r\nHost: x\r\nContent-Encoding: x-gzip\r\nContent-Length: "
+		        "10000\r\n\r\n"));
 		assert_true(client_send(fds[i], zipped, len - 1));
 		(void)poll(NULL, 0, 2); /* one after the other */
 	}

@@ -37,13 +37,17 @@ static void hold(void *arg, struct wb_http_request *r)
 	pthread_mutex_unlock(&f->lock);
 }
 
-static void answer_held(struct fixture *f)
+static size_t answer_held(struct fixture *f)
 {
+	size_t count;
+
 	pthread_mutex_lock(&f->lock);
-	for (size_t i = 0; i < atomic_load(&f->held_count); i++)
+	count = atomic_load(&f->held_count);
+	for (size_t i = 0; i < count; i++)
 		wb_http_respond(f->held[i], 200, "text/plain", wb_slice_cstr("held"), NULL);
 	atomic_store(&f->held_count, 0);
 	pthread_mutex_unlock(&f->lock);
+	return count;
 }
 
 static void wait_for_held(struct fixture *f, size_t count)
@@ -89,8 +93,7 @@ static double shut(const struct fixture *f, const char *reason)
 	char labels[64];
 
 	(void)snprintf(labels, sizeof labels, "reason=\"%s\"", reason);
-	return wb_counter_value(
-		wb_metrics_counter(f->metrics, "writebehind_http_connections_shut_total", "", labels));
+	return wb_counter_value(wb_metrics_counter(f->metrics, "writebehind_http_connections_shut_total", "", labels));
 }
 
 /* Whether the other side has ended the connection, without waiting longer than that. */
@@ -113,8 +116,8 @@ static void assert_echoes(int fd)
 /* Promise: slow ones do not stop a fast one. */
 static void many_slow_connections_do_not_stop_a_fast_one(void **state)
 {
-	static const char *const starts[] = { "", "GET /ec", "GET /echo HTTP/1.1\r\nX: ",
-		"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nx" };
+	static const char *const starts[] = { "", "GET /ec",
+		"GET /echo HTTP/1.1\r\nX: ", "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nx" };
 	enum { SLOW = 1000, ROOM = 100 };
 	int slow[SLOW];
 	struct fixture f;
@@ -163,7 +166,7 @@ static void the_longest_idle_one_makes_way(void **state)
 	assert_false(has_ended(idle[0], 0));
 	assert_false(has_ended(idle[2], 0));
 	assert_true(shut(&f, "made-way") == 1);
-	answer_held(&f);
+	(void)answer_held(&f);
 	a = client_read(waiting, true);
 	assert_int_equal(a.status, 200);
 	answer_release(&a);
@@ -190,7 +193,7 @@ static void where_all_wait_for_us_a_new_one_is_refused(void **state)
 	assert_true(has_ended(late, 5000));
 	assert_int_equal(close(late), 0);
 	assert_true(shut(&f, "no-room") == 1);
-	answer_held(&f);
+	(void)answer_held(&f);
 	for (size_t i = 0; i < 4; i++) {
 		struct answer a = client_read(waiting[i], true);
 
@@ -208,7 +211,8 @@ static void where_all_wait_for_us_a_new_one_is_refused(void **state)
 /* Byte by byte: something always comes, but never the whole header. */
 static void a_header_has_its_time(void **state)
 {
-	static const char text[] = "GET /echo HTTP/1.1\r\nX-Slow: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+	static const char text[] =
+		"GET /echo HTTP/1.1\r\nX-Slow: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 	int64_t begun_ms;
 	struct fixture f;
 	int silent, dripping, idle;
@@ -258,7 +262,7 @@ static void an_idle_connection_ends(void **state)
 	assert_true(wb_clock_mono_ms() - begun_ms >= 900);
 	assert_true(has_ended(body, 10000));
 	/* Waiting for us is not being idle. */
-	answer_held(&f);
+	(void)answer_held(&f);
 	a = client_read(waiting, true);
 	assert_int_equal(a.status, 200);
 	answer_release(&a);
@@ -297,7 +301,7 @@ static void what_is_under_way_when_it_stops_is_finished(void **state)
 	a = client_talk(queued, "GET /echo HTTP/1.1\r\nHost: x\r\n\r\n");
 	assert_int_equal(a.status, 503);
 	answer_release(&a);
-	answer_held(&f);
+	(void)answer_held(&f);
 	a = client_read(held, true);
 	assert_int_equal(a.status, 200);
 	answer_release(&a);
@@ -353,8 +357,8 @@ static void *chat(void *arg)
 	int fd = client_connect(c->f->address);
 
 	for (size_t i = 0; i < c->requests; i++) {
-		struct answer a = client_talk(fd, i % 2 ? "GET /echo HTTP/1.1\r\nHost: x\r\n\r\n"
-							: "GET /hold HTTP/1.1\r\nHost: x\r\n\r\n");
+		struct answer a = client_talk(
+			fd, i % 2 ? "GET /echo HTTP/1.1\r\nHost: x\r\n\r\n" : "GET /hold HTTP/1.1\r\nHost: x\r\n\r\n");
 
 		if (a.status != 200)
 			abort(); /* not the test's thread: a failed assertion could not be caught */
@@ -379,8 +383,7 @@ static void connections_are_spread_over_the_threads(void **state)
 	for (size_t i = 0; i < CLIENTS; i++)
 		assert_int_equal(pthread_create(&clients[i], NULL, chat, &c), 0);
 	while (answered < CLIENTS * REQUESTS / 2) {
-		answered += atomic_load(&f.held_count);
-		answer_held(&f);
+		answered += answer_held(&f);
 		(void)sched_yield();
 	}
 	for (size_t i = 0; i < CLIENTS; i++)
