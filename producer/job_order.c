@@ -127,11 +127,15 @@ static void remove_run(struct wb_job_order *o, size_t at)
 	memmove(o->runs + at, o->runs + at + 1, (o->count - at) * sizeof *o->runs);
 }
 
-static void split(struct wb_job_order *o, size_t at)
+/* In halves; the last run where the job comes in, if that is near its end: those to come are newer, so it stays full. */
+static void split(struct wb_job_order *o, size_t at, const struct wb_job_place *place)
 {
+	bool last = at == o->count - 1;
 	struct run *newer = insert_run(o, at + 1), *run = o->runs[at];
-	uint32_t kept = run->count / 2;
+	uint32_t kept = run->count / 2, before = last ? (uint32_t)jobs_before(o, run, place) : 0;
 
+	if (before > kept && before < run->count)
+		kept = before;
 	newer->count = run->count - kept;
 	memcpy(newer->jobs, run->jobs + kept, newer->count * sizeof *run->jobs);
 	run->count = kept;
@@ -150,7 +154,7 @@ static struct run *run_for(struct wb_job_order *o, const struct wb_job_place *pl
 	/* At the very end a run stays full: those that come after it are newer. */
 	if (at == o->count - 1 && jobs_before(o, o->runs[at], place) == RUN_JOBS)
 		return insert_run(o, o->count);
-	split(o, at);
+	split(o, at, place);
 	return run_older(o, o->runs[at + 1], place) ? o->runs[at + 1] : o->runs[at];
 }
 

@@ -40,7 +40,7 @@ static void a_job_as_json(void **state)
 		"\"superseded\":1,\"dead\":2,\"pending\":0,\"requestCharge\":12.25,\"createdAt\":\"1970-01-01T00:00:00."
 		"000Z\","
 		"\"completedAt\":\"1970-01-01T00:00:01.500Z\",\"callback\":null,\"failures\":[{\"seq\":7,\"id\":"
-	        "\"a\\\"b\",\"reason\":"
+		"\"a\\\"b\",\"reason\":"
 		"\"conflict\","
 		"\"status\":409,\"deadLetter\":{\"partition\":3,\"offset\":12}},{\"seq\":8,\"id\":null,"
 		"\"reason\":\"invalid-json\",\"status\":null,\"deadLetter\":null}]}");
