@@ -175,7 +175,7 @@ static void the_order_of_members_and_escapes_do_not_matter(void **state)
 		    "\"charge\":1.25,\"\\u0064ead\":[1,1],\"written\":[0,0],\"job\":\"\\u0030123456789abcdef"
 		    "0123456789abcdef\"}],\"at\":9,\"type\":\"outcomes\"} "),
 		"0 written 0-0 at 9\n0 dead 1-1 at 9\n0 charge 1.25\n0 failure 1 'é\n' conflict 0 -1/0\nab/2 dead "
-	        "7-7\n");
+		"7-7\n");
 	assert_decodes(LIT("{\"type\":\"x\",\"at\":1,\"type\":\"accepted\",\"job\":1,\"job\":\"" JOB
 			   "\",\"count\":-0,\"count\":7}"),
 		"accepted " JOB " 7 1  \n");
