@@ -18,9 +18,8 @@ URL = "https://reports.example/done"
 @pytest.fixture
 def results(topics):
     """publish(type, job, **members): one record of the results topic."""
-    client = Producer({"bootstrap.servers": topics.broker.bootstrap, "acks": "all", "linger.ms": 0})
-
     def publish(kind, job, **members):
+        client = Producer({"bootstrap.servers": topics.broker.bootstrap, "acks": "all", "linger.ms": 0})
         record = {"type": kind, "at": AT, "job": job, **members}
         if kind == "outcomes":
             record = {"type": kind, "at": record["at"], "jobs": [{"job": job, **members}]}
