@@ -106,11 +106,9 @@ void wb_render_etag(struct wb_slice representation, char ret[WB_ETAG_SIZE])
 
 bool wb_etag_matches(struct wb_slice list, const char *etag)
 {
-	const char *p = list.data, *end = p + list.len;
+	const char *p = list.data ? list.data : "", *end = p + list.len;
 	size_t len = strlen(etag);
 
-	if (!p)
-		return false;
 	while (p < end) {
 		while (p < end && (*p == ' ' || *p == '\t' || *p == ','))
 			p++;
