@@ -36,7 +36,7 @@ ifeq ($(V),0)
   say = @printf '  %-5s %s\n' '$(1)' '$(patsubst $(CURDIR)/%,%,$@)'
 endif
 
-PACKAGES := rdkafka libcurl libcrypto jansson libmicrohttpd
+PACKAGES := rdkafka libcurl libcrypto jansson libmicrohttpd gnutls zlib
 CPPFLAGS += -D_GNU_SOURCE -I. $(shell pkg-config --cflags $(PACKAGES))
 CFLAGS ?= -g
 CFLAGS += -std=c11 $(OPT) -fstack-protector-strong -D_FORTIFY_SOURCE=2 -pthread $(SANFLAGS) \

@@ -398,7 +398,7 @@ bool wb_flight_activate(struct wb_flight *f)
 }
 
 void wb_publisher_submit(struct wb_publisher *p, const struct wb_publish_job *job, struct wb_batch *batch,
-	struct wb_publish_memory memory, wb_publish_done_fn done, void *arg)
+	struct wb_publish_memory memory, bool here, wb_publish_done_fn done, void *arg)
 {
 	struct wb_flight *f = wb_flight_new(p, job);
 	bool wait, through = false;
@@ -415,11 +415,13 @@ void wb_publisher_submit(struct wb_publisher *p, const struct wb_publish_job *jo
 	atomic_init(&f->unsettled, f->count + 1);
 	atomic_fetch_add(&f->refs, 1);
 	wb_mutex_lock(&p->lock);
-	wait = wb_flight_activate(f);
+	wait = wb_flight_activate(f) || (!here && !p->stopping);
 	f->sending = !wait;
 	f->stalled = wait;
-	if (wait)
+	if (wait) {
 		TAILQ_INSERT_TAIL(&p->stalled, f, stalled_link);
+		wb_cond_signal(&p->wake);
+	}
 	wb_mutex_unlock(&p->lock);
 	if (!wait) {
 		through = send_records(f);

@@ -19,6 +19,7 @@
 #include "common/kafka/producer.h"
 #include "producer/batch.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -66,9 +67,10 @@ void wb_publisher_free(struct wb_publisher **p);
  * milliseconds, so that the accepted records of jobs that come together travel together. */
 void wb_publisher_new_id(struct wb_publisher *p, char ret[WB_JOB_ID_SIZE]);
 
-/* Publishes batch as a job. The batch is moved (empty after). */
+/* Publishes batch as a job. The batch is moved (empty after). here: on this thread as far as the queue takes it; else by
+ * the publisher's. */
 void wb_publisher_submit(struct wb_publisher *p, const struct wb_publish_job *job, struct wb_batch *batch,
-	struct wb_publish_memory memory, wb_publish_done_fn done, void *arg);
+	struct wb_publish_memory memory, bool here, wb_publish_done_fn done, void *arg);
 /* Jobs that are not done; streams that are still open are not among them. */
 size_t wb_publisher_in_flight(struct wb_publisher *p);
 

@@ -163,7 +163,7 @@ static inline void submit(struct bench *b, size_t count)
 
 		assert_int_equal(wb_batch_add(&batch, &write), WB_OK);
 	}
-	wb_publisher_submit(b->publisher, &job_1234, &batch, memory, on_done, &b->answer);
+	wb_publisher_submit(b->publisher, &job_1234, &batch, memory, true, on_done, &b->answer);
 	assert_int_equal(batch.count, 0);
 	wb_batch_release(&batch);
 }

@@ -29,9 +29,8 @@ static void records_carry_job_number_target_and_key(void **state)
 {
 	struct bench b;
 	struct wb_batch batch;
-	const struct wb_batch_write del = {
-		.op = WB_OP_DELETE, .id = WB_SLICE_LIT("x"), .partition_key = WB_SLICE_LIT("[1]")
-	};
+	const struct wb_batch_more more = { .partition_key = WB_SLICE_LIT("[1]") };
+	const struct wb_batch_write del = { .op = WB_OP_DELETE, .id = WB_SLICE_LIT("x"), .more = &more };
 
 	(void)state;
 	begin(&b, 60000);
@@ -50,7 +49,7 @@ static void records_carry_job_number_target_and_key(void **state)
 	wb_batch_init(&batch, 1);
 	assert_int_equal(wb_batch_add(&batch, &del), WB_OK);
 	wb_publisher_submit(
-		b.publisher, &job_1234, &batch, (struct wb_publish_memory){ NULL, NULL }, on_done, &b.answer);
+		b.publisher, &job_1234, &batch, (struct wb_publish_memory){ NULL, NULL }, true, on_done, &b.answer);
 	assert_string_equal(b.kafka.sent[3].op, "delete");
 	assert_string_equal(b.kafka.sent[3].key, "x");
 	assert_string_equal(b.kafka.sent[3].value, "");
