@@ -28,6 +28,11 @@ static void the_defaults_are_as_documented(void **state)
 	assert_int_equal(c.jobs.max, 1000000);
 	assert_string_equal(c.kafka.topic_writes, "writebehind.writes");
 	assert_null(c.intake.partition_key);
+	assert_null(c.callback.hosts);
+	assert_false(c.callback.allow_private);
+	assert_string_equal(c.callback.group_id, "writebehind-callbacks");
+	assert_int_equal(c.callback.timeout_ms, 15000);
+	assert_int_equal(c.callback.max_in_flight, 64);
 	assert_int_equal(wb_producer_config_check(&c, &e), WB_OK);
 	assert_int_equal(wb_record_bytes_max(&c.kafka), 3000000);
 	wb_options_release(&wb_producer_options, &c);
@@ -44,6 +49,19 @@ static void a_body_must_fit_into_half_of_the_budget(void **state)
 	assert_int_equal(wb_producer_config_check(&c, &e), WB_EINVAL);
 	assert_non_null(strstr(e.text, "http.max.body.bytes"));
 	assert_non_null(strstr(e.text, "memory.budget.bytes"));
+}
+
+static void callbacks_need_a_secret(void **state)
+{
+	char hosts[] = "example.com", secret[] = "whsec_x";
+	struct wb_producer_config c = { .memory_budget_bytes = 200, .callback = { .hosts = hosts } };
+	struct wb_error e;
+
+	(void)state;
+	assert_int_equal(wb_producer_config_check(&c, &e), WB_EINVAL);
+	assert_non_null(strstr(e.text, "callback.secret"));
+	c.callback.secret = secret;
+	assert_int_equal(wb_producer_config_check(&c, &e), WB_OK);
 }
 
 static void the_largest_record_is_what_the_client_may_send(void **state)
@@ -101,6 +119,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_defaults_are_as_documented),
 		cmocka_unit_test(a_body_must_fit_into_half_of_the_budget),
+		cmocka_unit_test(callbacks_need_a_secret),
 		cmocka_unit_test(the_largest_record_is_what_the_client_may_send),
 		cmocka_unit_test(partition_key_paths_stand_with_commas),
 		cmocka_unit_test(publish_has_flags_and_one_file),
