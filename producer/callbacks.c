@@ -478,8 +478,8 @@ static void take_events(struct wb_callbacks *c)
 		}
 		if (event->type == CAUGHT_UP)
 			take_caught_up(c, event);
-		else if (is_ours(c, event->partition))
-			wb_callback_queue_add(c->queue, event->job, event->partition, 0, wb_clock_mono_ms());
+		else if (is_ours(c, event->partition)) /* before all that was put off */
+			wb_callback_queue_add(c->queue, event->job, event->partition, 0, 0);
 		ended += event->type == ENDED;
 		free(event);
 	}

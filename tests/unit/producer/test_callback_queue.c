@@ -348,6 +348,26 @@ static void what_is_due_again_comes_in_time(void **state)
 	wb_callback_queue_free(&q);
 }
 
+/* What is due by now may be more than there is room for; a job that ends then is not left out. */
+static void what_is_due_first_has_room_in_any_case(void **state)
+{
+	struct wb_callback_queue *q = queue_of(10, 64);
+	struct wb_callback_item item;
+
+	(void)state;
+	for (unsigned i = 0; i < 100; i++)
+		add(q, i, 0, 1000);
+	assert_int_equal(wb_callback_queue_count(q), 5);
+	for (unsigned i = 200; i < 207; i++)
+		add(q, i, 0, 0);
+	for (unsigned i = 0; i < 7; i++) {
+		assert_true(wb_callback_queue_take_due(q, 1000, &item));
+		assert_in_range(strtoul(item.job + 24, NULL, 16), 200, 206);
+	}
+	assert_true(wb_callback_queue_left_out(q, 1000));
+	wb_callback_queue_free(&q);
+}
+
 /* Against a plain model, as the index and the heap move under every step. */
 static void many_steps_at_random(void **state)
 {
@@ -405,6 +425,7 @@ int main(void)
 		cmocka_unit_test(a_partition_that_goes_is_forgotten),
 		cmocka_unit_test(what_is_latest_is_left_out),
 		cmocka_unit_test(what_is_due_again_comes_in_time),
+		cmocka_unit_test(what_is_due_first_has_room_in_any_case),
 		cmocka_unit_test(many_steps_at_random),
 	};
 

@@ -3,8 +3,11 @@
 #include "common/base/clock.h"
 
 #include <arpa/inet.h>
+#include <dlfcn.h>
+#include <netdb.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -15,6 +18,25 @@
 #include <cmocka.h>
 
 /* Answers over TLS are in test_producer_callbacks.py. */
+
+#define SLOW_HOST "slow.invalid"
+#define SLOW_MS   2500
+
+static atomic_int slow_look_ups;
+
+/* libcurl's resolver finds this one before the C library's. */
+int getaddrinfo(const char *name, const char *service, const struct addrinfo *hints, struct addrinfo **ret)
+{
+	int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+
+	if (name && strcmp(name, SLOW_HOST) == 0) {
+		(void)usleep(SLOW_MS * 1000); /* a name server that does not answer */
+		atomic_fetch_add(&slow_look_ups, 1);
+		return EAI_AGAIN;
+	}
+	*(void **)&real = dlsym(RTLD_NEXT, "getaddrinfo");
+	return real(name, service, hints, ret);
+}
 
 struct seen {
 	unsigned count;
@@ -168,6 +190,34 @@ static void a_silent_host_costs_its_time_and_no_more(void **state)
 	(void)close(fd);
 }
 
+/* The resolver's threads cannot be stopped; nobody waits for them. */
+static void a_name_server_that_does_not_answer_holds_nobody(void **state)
+{
+	struct wb_callback_rules *rules = wb_callback_rules_new("localhost", true, NULL);
+	struct wb_callback_sender *s = sender_of(rules, 300);
+	struct seen slow[4] = { { 0 } }, other = { 0 };
+	int64_t start_ms = wb_clock_mono_ms();
+	char url[64];
+
+	(void)state;
+	for (size_t i = 0; i < WB_ARRAY_LEN(slow); i++)
+		send_to(s, "https://" SLOW_HOST "/", &slow[i]);
+	(void)close(open_port(url, sizeof url));
+	send_to(s, url, &other);
+	while (wb_callback_sender_in_flight(s) > 0)
+		wb_callback_sender_run(s, 50);
+	assert_int_equal(other.count, 1);
+	for (size_t i = 0; i < WB_ARRAY_LEN(slow); i++)
+		assert_int_equal(slow[i].count, 1);
+	assert_true(wb_clock_mono_ms() - start_ms < SLOW_MS);
+	wb_callback_sender_free(&s, drop);
+	assert_true(wb_clock_mono_ms() - start_ms < SLOW_MS);
+	while (atomic_load(&slow_look_ups) < (int)WB_ARRAY_LEN(slow))
+		(void)usleep(10000); /* woken early is fine */
+	(void)usleep(100000); /* they end by themselves */
+	wb_callback_rules_free(&rules);
+}
+
 static void what_is_under_way_is_dropped_at_the_end(void **state)
 {
 	struct wb_callback_rules *rules = wb_callback_rules_new("localhost", true, NULL);
@@ -213,6 +263,7 @@ int main(void)
 		cmocka_unit_test(nobody_there_and_no_such_name),
 		cmocka_unit_test(only_https),
 		cmocka_unit_test(a_silent_host_costs_its_time_and_no_more),
+		cmocka_unit_test(a_name_server_that_does_not_answer_holds_nobody),
 		cmocka_unit_test(what_is_under_way_is_dropped_at_the_end),
 		cmocka_unit_test(authorities_that_cannot_be_read),
 	};
