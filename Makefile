@@ -152,7 +152,7 @@ sanitize: ## unit tests under ASan+UBSan and under TSan
 fuzz: ## every fuzzer for FUZZ_SECONDS each
 	@BUILD=$(BUILD) sh tests/fuzz/run.sh $(FUZZ_SECONDS)
 
-$(BENCH_BINS): $(OUT)/bench/%: $(OUT)/obj/tests/bench/%.o $(OUT)/lib/consumer.a $(COMMON_LIB)
+$(BENCH_BINS): $(OUT)/bench/%: $(OUT)/obj/tests/bench/%.o $(OUT)/lib/consumer.a $(OUT)/lib/producer.a $(COMMON_LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)

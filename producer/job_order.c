@@ -6,8 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RUN_JOBS 509 /* with the rest of a run: 2 KiB */
-#define ID_BYTES 16
+#define RUN_JOBS   509 /* with the rest of a run: 2 KiB */
+#define SHIFT_JOBS (RUN_JOBS / 4)
+#define ID_BYTES   16
 
 /* Jobs from old to new. */
 struct run {
@@ -127,10 +128,9 @@ static void remove_run(struct wb_job_order *o, size_t at)
 	memmove(o->runs + at, o->runs + at + 1, (o->count - at) * sizeof *o->runs);
 }
 
-static void split(struct wb_job_order *o, size_t at)
+static void split(struct wb_job_order *o, size_t at, uint32_t kept)
 {
 	struct run *newer = insert_run(o, at + 1), *run = o->runs[at];
-	uint32_t kept = run->count / 2;
 
 	newer->count = run->count - kept;
 	memcpy(newer->jobs, run->jobs + kept, newer->count * sizeof *run->jobs);
@@ -138,19 +138,42 @@ static void split(struct wb_job_order *o, size_t at)
 	note_first(o, newer);
 }
 
+/* Moves the last jobs of a run, from `from` on, to the front of the next one. */
+static void shift(struct wb_job_order *o, size_t at, uint32_t from)
+{
+	struct run *run = o->runs[at], *newer = o->runs[at + 1];
+	uint32_t count = run->count - from;
+
+	memmove(newer->jobs + count, newer->jobs, newer->count * sizeof *newer->jobs);
+	memcpy(newer->jobs, run->jobs + from, count * sizeof *run->jobs);
+	newer->count += count;
+	run->count = from;
+	note_first(o, newer);
+}
+
 /* The run that takes a job of that place, with room for it. */
 static struct run *run_for(struct wb_job_order *o, const struct wb_job_place *place)
 {
 	size_t before = runs_before(o, place), at = before ? before - 1 : 0;
+	uint32_t older_ones, newer_ones;
 
 	if (o->count == 0)
 		return insert_run(o, 0);
 	if (o->runs[at]->count < RUN_JOBS)
 		return o->runs[at];
-	/* At the very end a run stays full: those that come after it are newer. */
-	if (at == o->count - 1 && jobs_before(o, o->runs[at], place) == RUN_JOBS)
+	older_ones = (uint32_t)jobs_before(o, o->runs[at], place);
+	newer_ones = RUN_JOBS - older_ones;
+	/* Full runs stay nearly full where a job comes near their end: there it is one of many of the same time, or a
+	 * straggler, and those to come are newer. */
+	if (newer_ones == 0 && at == o->count - 1)
 		return insert_run(o, o->count);
-	split(o, at);
+	if (newer_ones <= SHIFT_JOBS && at < o->count - 1 && o->runs[at + 1]->count + newer_ones < RUN_JOBS) {
+		if (newer_ones == 0)
+			return o->runs[at + 1];
+		shift(o, at, older_ones);
+		return o->runs[at];
+	}
+	split(o, at, at == o->count - 1 && newer_ones <= SHIFT_JOBS ? older_ones : RUN_JOBS / 2);
 	return run_older(o, o->runs[at + 1], place) ? o->runs[at + 1] : o->runs[at];
 }
 

@@ -1,77 +1,4 @@
-#include "producer/job_table.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <string.h>
-#include <cmocka.h>
-
-#define JOB   "00112233445566778899aabbccddeeff"
-#define OTHER "ffeeddccbbaa99887766554433221100"
-#define HOUR  3600000
-
-static const struct wb_job_limits limits = { .retention_ms = 10 * HOUR, .unaccepted_ms = HOUR, .max = 1000 };
-
-/* Records are written by hand, as another implementation may write them. */
-static void apply_at(struct wb_job_table *t, int32_t partition, int64_t at_ms, const char *record)
-{
-	struct wb_error e = { "" };
-	enum wb_err err = wb_job_table_apply(t, partition, at_ms, wb_slice_cstr(record), &e);
-
-	if (err != WB_OK)
-		print_message("%s: %s\n", record, e.text);
-	assert_int_equal(err, WB_OK);
-}
-
-static void accept(struct wb_job_table *t, const char *job, unsigned count, int64_t at_ms)
-{
-	char record[256];
-
-	(void)snprintf(record, sizeof record, "{\"type\":\"accepted\",\"job\":\"%s\",\"count\":%u,\"at\":%lld}", job,
-		count, (long long)at_ms);
-	apply_at(t, 0, at_ms, record);
-}
-
-static void outcome(struct wb_job_table *t, const char *job, const char *members, int64_t at_ms)
-{
-	char record[1024];
-
-	(void)snprintf(record, sizeof record,
-		"{\"type\":\"outcomes\",\"consumer\":\"c\",\"at\":%lld,\"jobs\":[{\"job\":\"%s\",%s}]}",
-		(long long)at_ms, job, members);
-	apply_at(t, 0, at_ms, record);
-}
-
-static struct wb_job_info find(struct wb_job_table *t, const char *job)
-{
-	struct wb_job_info info;
-
-	assert_true(wb_job_table_find(t, wb_slice_cstr(job), &info));
-	return info;
-}
-
-static bool known(struct wb_job_table *t, const char *job)
-{
-	struct wb_job_info info;
-
-	return wb_job_table_find(t, wb_slice_cstr(job), &info);
-}
-
-static void assert_ledger(const struct wb_job_table *t, uint64_t accepted, uint64_t unaccepted, uint64_t written,
-	uint64_t superseded, uint64_t dead, uint64_t pending)
-{
-	struct wb_job_totals totals = wb_job_table_totals(t);
-
-	assert_int_equal(totals.accepted, accepted);
-	assert_int_equal(totals.unaccepted, unaccepted);
-	assert_int_equal(totals.written, written);
-	assert_int_equal(totals.superseded, superseded);
-	assert_int_equal(totals.dead, dead);
-	assert_int_equal(totals.pending, pending);
-	assert_int_equal(accepted + unaccepted, written + superseded + dead + pending);
-}
+#include "tests/unit/producer/job_records.h"
 
 static void a_job_goes_from_not_started_to_succeeded(void **state)
 {
@@ -279,11 +206,6 @@ static void finished_jobs_go_and_unfinished_ones_stay(void **state)
 	wb_job_table_free(&t);
 }
 
-static void name_job(unsigned i, char ret[WB_JOB_ID_SIZE])
-{
-	(void)snprintf(ret, WB_JOB_ID_SIZE, "%08x%024x", i * 2654435761U, i);
-}
-
 static void above_the_maximum_the_first_that_finished_lose_their_details(void **state)
 {
 	const struct wb_job_limits few = { .retention_ms = HOUR, .unaccepted_ms = HOUR, .max = 100 };
@@ -416,6 +338,117 @@ static void lists_are_newest_first_over_all_partitions(void **state)
 	wb_job_table_free(&t);
 }
 
+/* Lists */
+
+static void a_cursor_goes_on_where_the_list_ended_whatever_came_and_went(void **state)
+{
+	enum { JOBS = 3000, PAGE = 7 };
+	struct wb_job_table *t = wb_job_table_new(&limits);
+	struct wb_job_filter filter = { .statuses = 15, .limit = PAGE };
+	struct wb_job_cursor cursor = { .set = false };
+	char job[WB_JOB_ID_SIZE], text[WB_JOB_CURSOR_SIZE], last[WB_JOB_ID_SIZE] = "";
+	unsigned seen = 0, fresh = JOBS;
+	bool more = true;
+
+	(void)state;
+	/* Many at one time, and not in their order. */
+	for (unsigned i = 0; i < JOBS; i++) {
+		name_job(i, job);
+		accept(t, job, 1, 1000000 + (i * 7 % JOBS) / 10 * 10);
+	}
+	while (more) {
+		struct listed page = { .count = 0 };
+		size_t given = wb_job_table_list(t, &filter, &cursor, take, &page, &more);
+
+		assert_int_equal(given, page.count);
+		for (size_t i = 0; i < page.count; i++) {
+			if (seen++)
+				assert_true(find(t, last).created_ms > find(t, page.ids[i]).created_ms ||
+					strcmp(last, page.ids[i]) > 0);
+			memcpy(last, page.ids[i], WB_JOB_ID_SIZE);
+		}
+		wb_job_cursor_text(&cursor, text);
+		assert_int_equal(strlen(text), WB_JOB_CURSOR_LEN);
+		memset(&cursor, 0, sizeof cursor);
+		assert_true(wb_job_cursor_read(wb_slice_cstr(text), &cursor));
+		/* New ones come, and the last one that was listed ends. */
+		name_job(fresh++, job);
+		accept(t, job, 1, 3000000);
+		outcome(t, last, "\"written\":[0,0]", 3000000);
+	}
+	assert_int_equal(seen, JOBS);
+	wb_job_table_free(&t);
+}
+
+static void a_list_ends_at_its_time_and_says_whether_there_is_more(void **state)
+{
+	struct wb_job_table *t = wb_job_table_new(&limits);
+	struct wb_job_filter filter = { .statuses = 15, .since_ms = 1007, .limit = 10 };
+	struct wb_job_cursor cursor = { .set = false };
+	struct listed l = { .count = 0 };
+	char job[WB_JOB_ID_SIZE];
+	bool more = true;
+
+	(void)state;
+	assert_int_equal(wb_job_table_list(t, &filter, &cursor, take, &l, &more), 0);
+	assert_false(more);
+	for (unsigned i = 0; i < 10; i++) {
+		name_job(i, job);
+		accept(t, job, 1, 1000 + i);
+	}
+	assert_int_equal(wb_job_table_list(t, &filter, &cursor, take, &l, &more), 3);
+	assert_false(more);
+	cursor = (struct wb_job_cursor){ .set = false };
+	filter.limit = 2;
+	assert_int_equal(wb_job_table_list(t, &filter, &cursor, take, &l, &more), 2);
+	assert_true(more);
+	assert_int_equal(wb_job_table_list(t, &filter, &cursor, take, &l, &more), 1);
+	assert_false(more);
+	wb_job_table_free(&t);
+}
+
+static void a_list_looks_at_so_many_jobs_at_once(void **state)
+{
+	struct wb_job_table *t = wb_job_table_new(
+		&(struct wb_job_limits){ .retention_ms = HOUR, .unaccepted_ms = HOUR, .max = 100000 });
+	const struct wb_job_filter failed = { .statuses = 1U << WB_JOB_FAILED, .limit = 10 };
+	struct wb_job_cursor cursor = { .set = false };
+	struct listed l = { .count = 0 };
+	char job[WB_JOB_ID_SIZE];
+	bool more;
+
+	(void)state;
+	for (unsigned i = 0; i < WB_JOB_LIST_LOOKS + 5; i++) {
+		name_job(i, job);
+		accept(t, job, 1, 1000 + i);
+	}
+	name_job(2, job);
+	outcome(t, job, "\"dead\":[0,0]", 2000);
+	assert_int_equal(wb_job_table_list(t, &failed, &cursor, take, &l, &more), 0);
+	assert_true(more);
+	assert_int_equal(wb_job_table_list(t, &failed, &cursor, take, &l, &more), 1);
+	assert_false(more);
+	assert_string_equal(l.ids[0], job);
+	wb_job_table_free(&t);
+}
+
+static void what_is_no_cursor_is_refused(void **state)
+{
+	static const char *const texts[] = { "", "0", "000000000000000000112233445566778899aabbccddeef",
+		"000000000000000000112233445566778899aabbccddeefff", "000000000000000G00112233445566778899aabbccddeeff",
+		"00000000000000000011223344556677889Gaabbccddeeff",
+		"ffffffffffffffff00112233445566778899aabbccddeeff" };
+	struct wb_job_cursor cursor;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+		assert_false(wb_job_cursor_read(wb_slice_cstr(texts[i]), &cursor));
+	assert_true(wb_job_cursor_read(wb_slice_cstr("000000000000010000112233445566778899aabbccddeeff"), &cursor));
+	assert_true(cursor.set);
+	assert_int_equal(cursor.created_ms, 256);
+	assert_int_equal(cursor.id[1], 0x11);
+}
+
 static void a_table_for_one_job_looks_at_no_other(void **state)
 {
 	struct wb_job_limits one = limits;
@@ -480,6 +513,10 @@ int main(void)
 		cmocka_unit_test(only_ten_failures_are_kept),
 		cmocka_unit_test(untracked_writes_count_once_by_their_offset),
 		cmocka_unit_test(lists_are_newest_first_over_all_partitions),
+		cmocka_unit_test(a_cursor_goes_on_where_the_list_ended_whatever_came_and_went),
+		cmocka_unit_test(a_list_ends_at_its_time_and_says_whether_there_is_more),
+		cmocka_unit_test(a_list_looks_at_so_many_jobs_at_once),
+		cmocka_unit_test(what_is_no_cursor_is_refused),
 		cmocka_unit_test(a_table_for_one_job_looks_at_no_other),
 		cmocka_unit_test(what_is_no_results_record_changes_nothing),
 		cmocka_unit_test(status_words),
