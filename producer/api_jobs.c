@@ -144,7 +144,7 @@ static void answer_unknown(struct wb_job_view *view, struct wb_http_request *r, 
 	if (wb_job_view_forgotten(view, wb_slice_cstr(job)))
 		wb_answer_refuse(r, 410, "job-details-forgotten",
 			"this job was accepted and has ended; there are more than jobs.max of those, and its details "
-		        "are "
+			"are "
 			"not kept any more");
 	else
 		wb_answer_refuse(r, 404, "job-not-found", "there is no accepted job with this id");
