@@ -70,14 +70,19 @@ enum wb_err wb_letters_read(const struct wb_deadletter_config *config, int64_t s
 	struct wb_log *log, struct wb_error *e)
 {
 	struct reading r = { .fn = fn, .arg = arg };
+	const struct wb_kafka_reader_settings letters = {
+		.topic = config->kafka.topic_dead_letters,
+		.client_id = "writebehind-deadletter",
+		.since_ms = since_ms,
+		.timeout_ms = config->timeout_ms,
+	};
 	struct wb_kafka_reader *reader;
 	/* No topic in particular: whether the options are right and brokers answer. */
 	enum wb_err err = wb_topics_check(&config->kafka, 0, config->timeout_ms, log, e);
 
 	if (err)
 		return err;
-	reader = wb_kafka_reader_new(&config->kafka, config->kafka.topic_dead_letters, "writebehind-deadletter",
-		since_ms, config->timeout_ms, log, e);
+	reader = wb_kafka_reader_new(&config->kafka, &letters, log, e);
 	if (!reader)
 		return WB_EIO;
 	wb_buf_init(&r.id, ID_BYTES_MAX);

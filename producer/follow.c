@@ -19,9 +19,14 @@ struct wb_follow *wb_follow_new(const struct wb_kafka_options *kafka, const char
 	int64_t now_wall_ms, int64_t timeout_ms, struct wb_log *log, struct wb_error *e)
 {
 	struct wb_job_limits limits = { .retention_ms = INT64_MAX / 2, .unaccepted_ms = INT64_MAX / 2, .max = 1 };
+	const struct wb_kafka_reader_settings results = {
+		.topic = kafka->topic_results,
+		.client_id = client_id,
+		.since_ms = now_wall_ms - CLOCK_SKEW_MS,
+		.timeout_ms = timeout_ms,
+	};
 	struct wb_follow *f;
-	struct wb_kafka_reader *reader = wb_kafka_reader_new(
-		kafka, kafka->topic_results, client_id, now_wall_ms - CLOCK_SKEW_MS, timeout_ms, log, e);
+	struct wb_kafka_reader *reader = wb_kafka_reader_new(kafka, &results, log, e);
 
 	if (!reader)
 		return NULL;

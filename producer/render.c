@@ -3,6 +3,8 @@
 #include "common/base/clock.h"
 
 #include <math.h>
+#include <stdio.h>
+#include <string.h>
 
 static void member_u64(struct wb_buf *out, const char *name, uint64_t value)
 {
@@ -41,6 +43,27 @@ static void append_failure(const struct wb_result_failure *f, struct wb_buf *out
 		wb_buf_append_cstr(out, ",\"deadLetter\":null}");
 }
 
+static void append_callback(const struct wb_job_info *info, struct wb_buf *out)
+{
+	if (!info->callback.data) {
+		wb_buf_append_cstr(out, ",\"callback\":null");
+		return;
+	}
+	wb_buf_append_cstr(out, ",\"callback\":{\"url\":");
+	wb_buf_append_json_string(out, info->callback);
+	wb_buf_appendf(out, ",\"state\":\"%s\"", wb_callback_state_text(info->callback_state));
+	member_u64(out, "attempts", info->callback_attempts);
+	if (info->callback_status)
+		member_u64(out, "lastStatus", (uint64_t)info->callback_status);
+	else
+		wb_buf_append_cstr(out, ",\"lastStatus\":null");
+	if (info->callback_attempts)
+		member_time(out, "lastAttemptAt", info->callback_at_ms);
+	else
+		wb_buf_append_cstr(out, ",\"lastAttemptAt\":null");
+	wb_buf_append_char(out, '}');
+}
+
 void wb_render_job(const struct wb_job_info *info, bool with_failures, struct wb_buf *ret)
 {
 	double charge = isfinite(info->request_charge) ? info->request_charge : 0;
@@ -57,6 +80,7 @@ void wb_render_job(const struct wb_job_info *info, bool with_failures, struct wb
 		member_time(ret, "completedAt", info->completed_ms);
 	else
 		wb_buf_append_cstr(ret, ",\"completedAt\":null");
+	append_callback(info, ret);
 	if (with_failures) {
 		wb_buf_append_cstr(ret, ",\"failures\":[");
 		for (size_t i = 0; i < info->failure_count; i++) {
@@ -67,6 +91,43 @@ void wb_render_job(const struct wb_job_info *info, bool with_failures, struct wb
 		wb_buf_append_char(ret, ']');
 	}
 	wb_buf_append_char(ret, '}');
+}
+
+void wb_render_etag(struct wb_slice representation, char ret[WB_ETAG_SIZE])
+{
+	/* FNV-1a of 64 bits (Fowler, Noll, Vo): two states of one job need to differ, nobody has to be kept from
+	 * finding equal ones. */
+	uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+	for (size_t i = 0; i < representation.len; i++)
+		hash = (hash ^ (uint8_t)representation.data[i]) * UINT64_C(0x100000001b3);
+	(void)snprintf(ret, WB_ETAG_SIZE, "\"%016llx\"", (unsigned long long)hash);
+}
+
+bool wb_etag_matches(struct wb_slice list, const char *etag)
+{
+	const char *p = list.data, *end = p + list.len;
+	size_t len = strlen(etag);
+
+	if (!p)
+		return false;
+	while (p < end) {
+		while (p < end && (*p == ' ' || *p == '\t' || *p == ','))
+			p++;
+		if (p < end && *p == '*')
+			return true;
+		if (end - p > 2 && p[0] == 'W' && p[1] == '/')
+			p += 2;
+		if ((size_t)(end - p) >= len && memcmp(p, etag, len) == 0)
+			return true;
+		/* On to what stands behind this tag, whose inside may have commas. */
+		if (p < end && *p == '"')
+			for (p++; p < end && *p != '"'; p++)
+				;
+		while (p < end && *p != ',')
+			p++;
+	}
+	return false;
 }
 
 void wb_render_ledger(const struct wb_job_totals *totals, struct wb_buf *ret)

@@ -12,6 +12,12 @@
 
 /* Appends a job; its failures are left out of lists. */
 void wb_render_job(const struct wb_job_info *info, bool with_failures, struct wb_buf *ret);
+#define WB_ETAG_SIZE 19 /* with its quotes and a zero */
+/* The entity tag of a job's representation, from its bytes: every instance that has read the same records says the same,
+ * so that a client may ask another one next time. */
+void wb_render_etag(struct wb_slice representation, char ret[WB_ETAG_SIZE]);
+/* Whether If-None-Match names the tag: a list of tags, weak ones too, or *. An absent header names none. */
+bool wb_etag_matches(struct wb_slice if_none_match, const char *etag);
 /* Appends the totals of all jobs and untracked writes. */
 void wb_render_ledger(const struct wb_job_totals *totals, struct wb_buf *ret);
 /* Appends the body of a 202. */

@@ -157,3 +157,71 @@ bool wb_clock_parse_rfc1123(struct wb_slice text, int64_t *ret_wall_ms)
 	*ret_wall_ms = wall_ms;
 	return true;
 }
+
+/* Decimals of a second as milliseconds; moves *at behind them. False when there is a point without a digit. */
+static bool read_decimals(struct wb_slice text, size_t *at, int *ret_ms)
+{
+	int ms = 0, worth = 100;
+	size_t first;
+
+	*ret_ms = 0;
+	if (*at >= text.len || text.data[*at] != '.')
+		return true;
+	for (first = ++*at; *at < text.len && text.data[*at] >= '0' && text.data[*at] <= '9'; ++*at) {
+		ms += (text.data[*at] - '0') * worth;
+		worth /= 10;
+	}
+	*ret_ms = ms;
+	return *at > first;
+}
+
+/* "Z" or "+01:00" to the end of the text. */
+static bool read_offset(struct wb_slice text, size_t at, int *ret_minutes)
+{
+	const char *p = text.data + at;
+	int hours, minutes;
+
+	*ret_minutes = 0;
+	if (at + 1 == text.len)
+		return *p == 'Z' || *p == 'z';
+	if (at + 6 != text.len || (*p != '+' && *p != '-') || p[3] != ':')
+		return false;
+	hours = read_digits(p + 1, 2);
+	minutes = read_digits(p + 4, 2);
+	if (hours < 0 || hours > 23 || minutes < 0 || minutes > 59)
+		return false;
+	*ret_minutes = (hours * 60 + minutes) * (*p == '-' ? -1 : 1);
+	return true;
+}
+
+bool wb_clock_parse_rfc3339(struct wb_slice text, int64_t *ret_wall_ms)
+{
+	enum { DATE_LEN = 19, DAY_LEN = 10 };
+	char again[WB_CLOCK_RFC3339_SIZE];
+	int64_t wall_ms;
+	struct tm tm = { 0 };
+	int ms, offset_minutes;
+	size_t at = DATE_LEN;
+
+	if (text.len <= DATE_LEN || !read_decimals(text, &at, &ms) || !read_offset(text, at, &offset_minutes))
+		return false;
+	tm.tm_year = read_digits(text.data, 4) - 1900;
+	tm.tm_mon = read_digits(text.data + 5, 2) - 1;
+	tm.tm_mday = read_digits(text.data + 8, 2);
+	tm.tm_hour = read_digits(text.data + 11, 2);
+	tm.tm_min = read_digits(text.data + 14, 2);
+	tm.tm_sec = read_digits(text.data + 17, 2);
+	if (tm.tm_year < 70 || tm.tm_mon < 0 || tm.tm_mday < 0 || tm.tm_hour < 0 || tm.tm_min < 0 || tm.tm_sec < 0)
+		return false;
+	wall_ms = (int64_t)timegm(&tm) * 1000;
+	/* As above; the T may be small, or a space (RFC 3339 section 5.6). */
+	wb_clock_rfc3339(wall_ms, again);
+	if (memcmp(again, text.data, DAY_LEN) != 0 || !memchr("Tt ", text.data[DAY_LEN], 3) ||
+		memcmp(again + DAY_LEN + 1, text.data + DAY_LEN + 1, DATE_LEN - DAY_LEN - 1) != 0)
+		return false;
+	wall_ms += ms - (int64_t)offset_minutes * 60000;
+	if (wall_ms < 0)
+		return false;
+	*ret_wall_ms = wall_ms;
+	return true;
+}

@@ -25,6 +25,9 @@ int64_t wb_clock_wall_ms(void);
 
 /* RFC 3339, UTC, three decimals. Times before 1970 or after 9999 are clamped. */
 void wb_clock_rfc3339(int64_t wall_ms, char ret[WB_CLOCK_RFC3339_SIZE]);
+/* Reads a time of RFC 3339: "2026-01-02T03:04:05Z", with or without decimals, or with an offset such as +01:00; what is
+ * beyond the millisecond is cut. False when the text is no such time, or one before 1970. */
+bool wb_clock_parse_rfc3339(struct wb_slice text, int64_t *ret_wall_ms) WB_MUST_USE;
 /* RFC 1123 in GMT, as HTTP and Cosmos DB's x-ms-date write it (RFC 9110 section 5.6.7). */
 void wb_clock_rfc1123(int64_t wall_ms, char ret[WB_CLOCK_RFC1123_SIZE]);
 /* Reads an RFC 1123 date; false when the text is no such date. */

@@ -1,6 +1,7 @@
 #include "common/contract/result.h"
 
 #include "common/base/compiler.h"
+#include "common/base/crypto.h"
 #include "common/base/mem.h"
 #include "common/contract/outcome_notes.h"
 #include "common/contract/record.h"
@@ -58,6 +59,19 @@ const char *wb_outcome_text(enum wb_outcome outcome)
 	return outcome_texts[outcome];
 }
 
+static const char *const callback_states[] = {
+	[WB_CALLBACK_NONE] = "none",
+	[WB_CALLBACK_PENDING] = "pending",
+	[WB_CALLBACK_RETRYING] = "retrying",
+	[WB_CALLBACK_DELIVERED] = "delivered",
+	[WB_CALLBACK_FAILED] = "failed",
+};
+
+const char *wb_callback_state_text(enum wb_callback_state state)
+{
+	return callback_states[state];
+}
+
 void wb_result_accepted_encode(const struct wb_result_accepted *accepted, struct wb_buf *ret)
 {
 	wb_buf_append_cstr(ret, "{\"type\":\"accepted\",\"job\":");
@@ -74,7 +88,29 @@ void wb_result_accepted_encode(const struct wb_result_accepted *accepted, struct
 		wb_buf_append_cstr(ret, ",\"container\":");
 		wb_buf_append_json_string(ret, accepted->container);
 	}
+	if (accepted->has_key) {
+		char hex[2 * WB_RESULT_KEY_SIZE + 1];
+
+		wb_hex_encode(accepted->key, WB_RESULT_KEY_SIZE, hex);
+		wb_buf_append_cstr(ret, ",\"key\":\"");
+		wb_buf_append_cstr(ret, hex);
+		wb_buf_append_char(ret, '"');
+	}
+	if (accepted->callback.data) {
+		wb_buf_append_cstr(ret, ",\"callback\":");
+		wb_buf_append_json_string(ret, accepted->callback);
+	}
 	wb_buf_append_char(ret, '}');
+}
+
+void wb_result_callback_encode(const struct wb_result_callback *callback, struct wb_buf *ret)
+{
+	wb_buf_append_cstr(ret, "{\"type\":\"callback\",\"job\":");
+	wb_buf_append_json_string(ret, callback->job);
+	wb_buf_append_cstr(ret, ",\"at\":");
+	wb_buf_append_i64(ret, callback->at_ms);
+	wb_buf_appendf(ret, ",\"attempt\":%u,\"status\":%d,\"state\":\"%s\"}", (unsigned)callback->attempt,
+		callback->status, callback_states[callback->state]);
 }
 
 struct wb_result_batch *wb_result_batch_new(void)

@@ -12,6 +12,8 @@ enum {
 	REFRESH_MS = 30000,        /* how often new partitions are looked for */
 	REFRESH_TIMEOUT_MS = 1000,
 	STEP_MS = 1000,            /* one question to the cluster, of several within a deadline */
+	WAKE_RECORDS = 8192,       /* taken without a pause between two wakings of the threads that fetch */
+	WAKE_TIMEOUT_MS = 100,
 };
 
 struct partition {
@@ -33,6 +35,8 @@ struct wb_kafka_reader {
 	struct wb_header *headers; /* of the record at hand */
 	size_t headers_max;
 	int64_t refresh_at_ms;
+	bool wakes;                /* librdkafka looks only once a second whether a full queue has room again */
+	size_t taken;              /* records since the last waking */
 	rd_kafka_resp_err_t fatal; /* an error that does not pass by itself */
 };
 
@@ -160,18 +164,29 @@ static enum wb_err await_topic(struct wb_kafka_reader *r, int64_t timeout_ms, st
 	return WB_OK;
 }
 
-static rd_kafka_t *client_new(
-	struct wb_kafka_reader *r, const struct wb_kafka_options *options, const char *client_id, struct wb_error *e)
+static rd_kafka_t *client_new(struct wb_kafka_reader *r, const struct wb_kafka_options *options,
+	const struct wb_kafka_reader_settings *settings, struct wb_error *e)
 {
 	/* The end-of-partition events tell where holes end that no record fills: markers of transactions, what was
-	 * compacted. 16 MiB of records are fetched ahead. */
-	static const struct wb_kafka_setting role[] = {
+	 * compacted. 16 MiB of records are fetched ahead; of small ones, which take several times their size in
+	 * librdkafka, a quarter of that. */
+	static const struct wb_kafka_setting reads[] = {
 		{ "enable.partition.eof", "true" },
 		{ "auto.offset.reset", "earliest" },
 		{ "queued.max.messages.kbytes", "16384" },
 		{ NULL, NULL },
 	};
-	rd_kafka_conf_t *conf = wb_kafka_conf_new(options, role, client_id, &r->context, e);
+	static const struct wb_kafka_setting follows[] = {
+		{ "enable.partition.eof", "true" },
+		{ "auto.offset.reset", "earliest" },
+		{ "queued.max.messages.kbytes", "4096" },
+		{ "fetch.message.max.bytes", "262144" },
+		{ "fetch.min.bytes", "65536" },
+		{ "fetch.wait.max.ms", "20" },
+		{ NULL, NULL },
+	};
+	rd_kafka_conf_t *conf = wb_kafka_conf_new(
+		options, settings->follows ? follows : reads, settings->client_id, &r->context, e);
 	char text[512];
 	rd_kafka_t *rk;
 
@@ -186,18 +201,20 @@ static rd_kafka_t *client_new(
 	return rk;
 }
 
-struct wb_kafka_reader *wb_kafka_reader_new(const struct wb_kafka_options *options, const char *topic,
-	const char *client_id, int64_t since_ms, int64_t timeout_ms, struct wb_log *log, struct wb_error *e)
+struct wb_kafka_reader *wb_kafka_reader_new(const struct wb_kafka_options *options,
+	const struct wb_kafka_reader_settings *settings, struct wb_log *log, struct wb_error *e)
 {
 	struct wb_kafka_reader *r = wb_xcalloc(1, sizeof *r);
+	const char *topic = settings->topic;
 
 	r->context.log = log;
 	r->topic = wb_xstrdup(topic);
-	r->since_ms = since_ms;
+	r->since_ms = settings->since_ms;
+	r->wakes = rd_kafka_version() < 0x02020000;
 	r->headers_max = FIRST_HEADERS;
 	r->headers = wb_xcalloc(r->headers_max, sizeof *r->headers);
-	r->rk = client_new(r, options, client_id, e);
-	r->asker = r->rk ? client_new(r, options, client_id, e) : NULL;
+	r->rk = client_new(r, options, settings, e);
+	r->asker = r->rk ? client_new(r, options, settings, e) : NULL;
 	if (!r->asker) {
 		wb_kafka_reader_free(&r);
 		return NULL;
@@ -207,7 +224,7 @@ struct wb_kafka_reader *wb_kafka_reader_new(const struct wb_kafka_options *optio
 	r->asked = rd_kafka_topic_new(r->asker, topic, NULL);
 	if (!r->rkt || !r->asked)
 		(void)wb_error_set(e, WB_EINVAL, "topic %s: %s", topic, rd_kafka_err2str(rd_kafka_last_error()));
-	if (!r->rkt || !r->asked || await_topic(r, timeout_ms, e))
+	if (!r->rkt || !r->asked || await_topic(r, settings->timeout_ms, e))
 		wb_kafka_reader_free(&r);
 	return r;
 }
@@ -297,6 +314,21 @@ static bool take(struct wb_kafka_reader *r, const rd_kafka_message_t *m, wb_kafk
 	return true;
 }
 
+/* Any request to a broker wakes the thread that fetches from it, which then sees that the queue has room again. */
+static void wake_fetchers(struct wb_kafka_reader *r)
+{
+	rd_kafka_topic_partition_list_t *list;
+
+	if (!r->wakes || r->taken < WAKE_RECORDS)
+		return;
+	r->taken = 0;
+	list = rd_kafka_topic_partition_list_new(r->count);
+	for (int32_t i = 0; i < r->count; i++)
+		rd_kafka_topic_partition_list_add(list, r->topic, i)->offset = RD_KAFKA_OFFSET_END;
+	(void)rd_kafka_offsets_for_times(r->rk, list, WAKE_TIMEOUT_MS); /* asked, but not for the answer */
+	rd_kafka_topic_partition_list_destroy(list);
+}
+
 size_t wb_kafka_reader_poll(struct wb_kafka_reader *r, size_t max, int64_t timeout_ms, wb_kafka_record_fn fn, void *arg,
 	enum wb_err *ret_err, struct wb_error *e)
 {
@@ -316,6 +348,8 @@ size_t wb_kafka_reader_poll(struct wb_kafka_reader *r, size_t max, int64_t timeo
 		handed += take(r, m, fn, arg);
 		rd_kafka_message_destroy(m);
 	}
+	r->taken = handed == max ? r->taken + handed : 0;
+	wake_fetchers(r);
 	if (r->fatal) {
 		*ret_err = WB_EFATAL;
 		(void)wb_error_set(e, WB_EFATAL, "topic %s: %s", r->topic, rd_kafka_err2str(r->fatal));

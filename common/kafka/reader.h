@@ -19,11 +19,17 @@ struct wb_kafka_reader; /* opaque */
 /* The record and its slices are valid during the call. */
 typedef void (*wb_kafka_record_fn)(void *arg, const struct wb_kafka_record *record);
 
-/* since_ms: start at the first record with that timestamp or later; 0: at the earliest. Waits up to timeout_ms for the
- * topic's partitions. */
-struct wb_kafka_reader *wb_kafka_reader_new(const struct wb_kafka_options *options, const char *topic,
-	const char *client_id, int64_t since_ms, int64_t timeout_ms, struct wb_log *log,
-	struct wb_error *e) WB_MUST_USE;
+struct wb_kafka_reader_settings {
+	const char *topic, *client_id;
+	int64_t since_ms;   /* start at the first record with that timestamp or later; 0: at the earliest */
+	int64_t timeout_ms; /* of the wait for the topic's partitions */
+	/* For what follows a busy topic for ever: a fetch waits up to 20 ms for 64 KiB, so that there are 50 a second and
+	 * not thousands, and less is fetched ahead. Else a record is fetched as soon as it is there. */
+	bool follows;
+};
+
+struct wb_kafka_reader *wb_kafka_reader_new(const struct wb_kafka_options *options,
+	const struct wb_kafka_reader_settings *settings, struct wb_log *log, struct wb_error *e) WB_MUST_USE;
 void wb_kafka_reader_free(struct wb_kafka_reader **r);
 /* Hands up to max records that are there, waiting up to timeout_ms for the first; returns how many. Errors that pass
  * by themselves are waited out; ret_err (not NULL) becomes WB_EFATAL for one that does not. */

@@ -236,7 +236,8 @@ static inline size_t read_topic(struct recording *r, const char *topic, wb_kafka
 	int64_t deadline_ms = wb_clock_mono_ms() + WAIT_MS;
 	enum wb_err err = WB_OK;
 	struct wb_error e = { "" };
-	struct wb_kafka_reader *reader = wb_kafka_reader_new(&r->mock.options, topic, "reader", 0, WAIT_MS, NULL, &e);
+	const struct wb_kafka_reader_settings all = { .topic = topic, .client_id = "reader", .timeout_ms = WAIT_MS };
+	struct wb_kafka_reader *reader = wb_kafka_reader_new(&r->mock.options, &all, NULL, &e);
 	size_t count = 0;
 
 	if (!reader)

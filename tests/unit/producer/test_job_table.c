@@ -284,7 +284,7 @@ static void name_job(unsigned i, char ret[WB_JOB_ID_SIZE])
 	(void)snprintf(ret, WB_JOB_ID_SIZE, "%08x%024x", i * 2654435761U, i);
 }
 
-static void above_the_maximum_the_first_that_finished_go(void **state)
+static void above_the_maximum_the_first_that_finished_lose_their_details(void **state)
 {
 	const struct wb_job_limits few = { .retention_ms = HOUR, .unaccepted_ms = HOUR, .max = 100 };
 	struct wb_job_table *t = wb_job_table_new(&few);
@@ -298,10 +298,14 @@ static void above_the_maximum_the_first_that_finished_go(void **state)
 			outcome(t, job, "\"written\":[0,0]", 1000 + i);
 	}
 	assert_int_equal(wb_job_table_counts(t).finished, 100);
+	assert_int_equal(wb_job_table_counts(t).forgotten, 4400);
 	assert_int_equal(wb_job_table_counts(t).unfinished, 500);
 	for (unsigned i = 0; i < 5000; i++) {
+		bool kept = i % 10 == 0 || i >= 5000 - 111;
+
 		name_job(i, job);
-		assert_int_equal(known(t, job), i % 10 == 0 || i >= 5000 - 111);
+		assert_int_equal(known(t, job), kept);
+		assert_int_equal(wb_job_table_forgotten(t, wb_slice_cstr(job)), !kept);
 	}
 	assert_ledger(t, 5000, 0, 4500, 0, 0, 500);
 	wb_job_table_free(&t);
@@ -370,6 +374,18 @@ static void take(void *arg, const struct wb_job_info *info)
 	memcpy(l->ids[l->count++], info->id, WB_JOB_ID_SIZE);
 }
 
+/* From the newest on. */
+static void list(struct wb_job_table *t, unsigned statuses, size_t limit, struct listed *l)
+{
+	const struct wb_job_filter filter = { .statuses = statuses, .limit = limit };
+	struct wb_job_cursor cursor = { .set = false };
+	bool more;
+
+	size_t given = wb_job_table_list(t, &filter, &cursor, take, l, &more);
+
+	assert_int_equal(given, l->count);
+}
+
 static void lists_are_newest_first_over_all_partitions(void **state)
 {
 	struct wb_job_table *t = wb_job_table_new(&limits);
@@ -385,9 +401,9 @@ static void lists_are_newest_first_over_all_partitions(void **state)
 	}
 	name_job(3, job);
 	outcome(t, job, "\"written\":[0,0]", 3000);
-	wb_job_table_list(t, 15, 10, take, &all);
-	wb_job_table_list(t, 15, 2, take, &two);
-	wb_job_table_list(t, 1U << WB_JOB_SUCCEEDED, 10, take, &ended);
+	list(t, 15, 10, &all);
+	list(t, 15, 2, &two);
+	list(t, 1U << WB_JOB_SUCCEEDED, 10, &ended);
 	assert_int_equal(all.count, 6);
 	for (unsigned i = 0; i < 6; i++) {
 		name_job(5 - i, job);
@@ -459,7 +475,7 @@ int main(void)
 		cmocka_unit_test(outcomes_without_accepted_record_wait_an_hour_of_the_topics_time),
 		cmocka_unit_test(every_outcome_prolongs_the_wait_for_the_accepted_record),
 		cmocka_unit_test(finished_jobs_go_and_unfinished_ones_stay),
-		cmocka_unit_test(above_the_maximum_the_first_that_finished_go),
+		cmocka_unit_test(above_the_maximum_the_first_that_finished_lose_their_details),
 		cmocka_unit_test(awaited_jobs_are_bounded),
 		cmocka_unit_test(only_ten_failures_are_kept),
 		cmocka_unit_test(untracked_writes_count_once_by_their_offset),

@@ -109,12 +109,42 @@ static void rfc1123_refuses_what_is_no_such_date(void **state)
 	assert_int_equal(back, 42);
 }
 
+static void rfc3339_is_read_with_decimals_and_offsets(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t wall_ms;
+	} times[] = {
+		{ "1970-01-01T00:00:00Z", 0 },
+		{ "2026-01-02T03:04:05.678Z", 1767323045678 },
+		{ "2026-01-02t03:04:05.6789z", 1767323045678 },
+		{ "2026-01-02 03:04:05.6Z", 1767323045600 },
+		{ "2026-01-02T04:04:05+01:00", 1767323045000 },
+		{ "2026-01-01T22:34:05-04:30", 1767323045000 },
+	};
+	static const char *const others[] = { "", "2026", "2026-01-02", "2026-01-02T03:04:05", "2026-01-02T03:04:05.Z",
+		"2026-02-30T03:04:05Z", "2026-13-02T03:04:05Z", "2026-01-02T24:04:05Z", "2026-01-02T03:04:60Z",
+		"2026-01-02T03:04:05+1:00", "2026-01-02T03:04:05+24:00", "2026-01-02T03:04:05Z ",
+		"2026-01-02X03:04:05Z", "1969-12-31T23:59:59Z", "1970-01-01T00:00:00+01:00", "2026-01-02T03:04:05ZZ",
+		"20x6-01-02T03:04:05Z" };
+	int64_t wall_ms;
+
+	(void)state;
+	for (size_t i = 0; i < WB_ARRAY_LEN(times); i++) {
+		assert_true(wb_clock_parse_rfc3339(wb_slice_cstr(times[i].text), &wall_ms));
+		assert_int_equal(wall_ms, times[i].wall_ms);
+	}
+	for (size_t i = 0; i < WB_ARRAY_LEN(others); i++)
+		assert_false(wb_clock_parse_rfc3339(wb_slice_cstr(others[i]), &wall_ms));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(monotonic_time_never_goes_back),
 		cmocka_unit_test(wall_time_is_of_this_era),
 		cmocka_unit_test(rfc3339_texts),
+		cmocka_unit_test(rfc3339_is_read_with_decimals_and_offsets),
 		cmocka_unit_test(rfc1123_text_is_the_one_of_the_signing_vector),
 		cmocka_unit_test(rfc1123_reads_what_it_writes),
 		cmocka_unit_test(names_of_days_and_months_may_be_in_any_case),

@@ -18,6 +18,10 @@ static void on_accepted(void *arg, const struct wb_result_accepted *a)
 	wb_buf_appendf(arg, "accepted %.*s %llu %lld %.*s %.*s\n", WB_SLICE_ARGS(a->job), (unsigned long long)a->count,
 		(long long)a->at_ms, (int)a->database.len, a->database.data ? a->database.data : "",
 		(int)a->container.len, a->container.data ? a->container.data : "");
+	if (a->has_key)
+		wb_buf_appendf(arg, "key %02x..%02x\n", a->key[0], a->key[WB_RESULT_KEY_SIZE - 1]);
+	if (a->callback.data)
+		wb_buf_appendf(arg, "callback %.*s\n", WB_SLICE_ARGS(a->callback));
 }
 
 static void on_outcome(void *arg, struct wb_slice job, enum wb_outcome o, uint64_t first, uint64_t last, int64_t at)
@@ -45,7 +49,14 @@ static void on_untracked(
 		(unsigned long long)first, (unsigned long long)last);
 }
 
-static const struct wb_result_visitor visitor = { on_accepted, on_outcome, on_charge, on_failure, on_untracked };
+static void on_callback(void *arg, const struct wb_result_callback *c)
+{
+	wb_buf_appendf(arg, "%.1s callback %s attempt %u status %d at %lld\n", c->job.data,
+		wb_callback_state_text(c->state), (unsigned)c->attempt, c->status, (long long)c->at_ms);
+}
+
+static const struct wb_result_visitor visitor = { on_accepted, on_outcome, on_charge, on_failure, on_untracked,
+	on_callback };
 
 static void assert_decodes(struct wb_slice record, const char *lines)
 {
@@ -77,6 +88,107 @@ static void accepted_is_the_documented_json(void **state)
 	wb_result_accepted_encode(&plain, &out);
 	assert_string_equal(out.data, "{\"type\":\"accepted\",\"job\":\"" JOB "\",\"count\":1,\"at\":2}");
 	wb_buf_release(&out);
+}
+
+static void a_key_and_a_callback_are_the_documented_json(void **state)
+{
+	const struct wb_result_accepted a = { .job = LIT(JOB),
+		.count = 1,
+		.at_ms = 2,
+		.has_key = true,
+		.key = { 0xab, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 0xf0 },
+		.callback = LIT("https://a.example/\"x") };
+	struct wb_buf out;
+
+	(void)state;
+	wb_buf_init(&out, 4096);
+	wb_result_accepted_encode(&a, &out);
+	assert_string_equal(out.data,
+		"{\"type\":\"accepted\",\"job\":\"" JOB "\",\"count\":1,\"at\":2,"
+		"\"key\":\"ab0102030405060708090a0b0c0d0ef0\",\"callback\":\"https://a.example/\\\"x\"}");
+	assert_decodes(wb_buf_slice(&out), "accepted " JOB " 1 2  \nkey ab..f0\ncallback https://a.example/\"x\n");
+	wb_buf_release(&out);
+}
+
+/* As before there were keys: what is not of the form is as if it were not there. */
+static void a_malformed_key_or_callback_is_ignored(void **state)
+{
+	static const char *const members[] = { "\"key\":5", "\"key\":\"ab\"",
+		"\"key\":\"AB0102030405060708090a0b0c0d0ef0\"", "\"key\":\"ab0102030405060708090a0b0c0d0ef01\"",
+		"\"callback\":\"\"", "\"callback\":null", "\"callback\":\"\\ud800\"" };
+	char record[256];
+
+	(void)state;
+	for (size_t i = 0; i < WB_ARRAY_LEN(members); i++) {
+		(void)snprintf(record, sizeof record,
+			"{\"type\":\"accepted\",\"job\":\"" JOB "\",\"count\":1,\"at\":2,%s}", members[i]);
+		assert_decodes(wb_slice_cstr(record), "accepted " JOB " 1 2  \n");
+	}
+}
+
+static void too_long_a_callback_is_ignored(void **state)
+{
+	char url[WB_RESULT_CALLBACK_MAX + 2], record[WB_RESULT_CALLBACK_MAX + 200];
+	struct wb_buf seen;
+	struct wb_error e;
+
+	(void)state;
+	memset(url, 'u', sizeof url);
+	wb_buf_init(&seen, 65536);
+	for (int over = 0; over < 2; over++) {
+		(void)snprintf(record, sizeof record,
+			"{\"type\":\"accepted\",\"job\":\"" JOB "\",\"count\":1,\"at\":2,\"callback\":\"%.*s\"}",
+			WB_RESULT_CALLBACK_MAX + over, url);
+		wb_buf_clear(&seen);
+		assert_int_equal(wb_result_decode(wb_slice_cstr(record), &visitor, &seen, &e), WB_OK);
+		assert_int_equal(strstr(seen.data, "callback") != NULL, !over);
+	}
+	wb_buf_release(&seen);
+}
+
+static void callback_is_the_documented_json(void **state)
+{
+	const struct wb_result_callback c = {
+		.job = LIT(JOB), .at_ms = 1760000000000, .attempt = 3, .status = 503, .state = WB_CALLBACK_RETRYING
+	};
+	struct wb_buf out;
+
+	(void)state;
+	wb_buf_init(&out, 4096);
+	wb_result_callback_encode(&c, &out);
+	assert_string_equal(out.data,
+		"{\"type\":\"callback\",\"job\":\"" JOB "\",\"at\":1760000000000,\"attempt\":3,\"status\":503,"
+		"\"state\":\"retrying\"}");
+	assert_decodes(wb_buf_slice(&out), "0 callback retrying attempt 3 status 503 at 1760000000000\n");
+	assert_decodes(LIT("{\"state\":\"failed\",\"status\":0,\"attempt\":1,\"at\":5,\"job\":\"" JOB
+			   "\",\"type\":\"callback\"}"),
+		"0 callback failed attempt 1 status 0 at 5\n");
+	wb_buf_release(&out);
+}
+
+static void the_order_of_members_and_escapes_do_not_matter(void **state)
+{
+	(void)state;
+	assert_decodes(
+		LIT(" { \"untracked\" : [ { \"dead\" : [ 7 , 7 ] , \"partition\" : 2 , \"topic\" : \"a\\u0062\" } ] ,"
+		    " \"jobs\":[{\"failures\":[{\"reason\":\"con\\u0066lict\",\"id\":\"\\u00e9\\n\",\"seq\":1}],"
+		    "\"charge\":1.25,\"\\u0064ead\":[1,1],\"written\":[0,0],\"job\":\"\\u0030123456789abcdef"
+		    "0123456789abcdef\"}],\"at\":9,\"type\":\"outcomes\"} "),
+		"0 written 0-0 at 9\n0 dead 1-1 at 9\n0 charge 1.25\n0 failure 1 'é\n' conflict 0 -1/0\nab/2 dead "
+		"7-7\n");
+	assert_decodes(LIT("{\"type\":\"x\",\"at\":1,\"type\":\"accepted\",\"job\":1,\"job\":\"" JOB
+			   "\",\"count\":-0,\"count\":7}"),
+		"accepted " JOB " 7 1  \n");
+}
+
+static void charges_are_read_exactly(void **state)
+{
+	(void)state;
+	assert_decodes(
+		LIT("{\"type\":\"outcomes\",\"at\":1,\"jobs\":[{\"job\":\"" JOB "\",\"charge\":10},{\"job\":\"" JOB
+		    "\",\"charge\":0.07},{\"job\":\"" JOB "\",\"charge\":1e2},{\"job\":\"" JOB
+		    "\",\"charge\":-1},{\"job\":\"" JOB "\",\"charge\":123456789012345678.5}]}"),
+		"0 charge 10.00\n0 charge 0.07\n0 charge 100.00\n0 charge 123456789012345680.00\n");
 }
 
 static void outcomes_are_the_documented_json(void **state)
@@ -210,7 +322,20 @@ static void what_is_no_results_record_is_refused(void **state)
 		"{\"type\":\"accepted\",\"at\":1,\"count\":1}",
 		"{\"type\":\"accepted\",\"job\":\"" JOB "\",\"at\":1}",
 		"{\"type\":\"accepted\",\"job\":\"" JOB "\",\"at\":1,\"count\":-1}",
+		"{\"type\":\"accepted\",\"job\":\"" JOB "\",\"at\":1,\"count\":1.0}",
+		"{\"type\":\"accepted\",\"job\":\"" JOB "\",\"at\":1,\"count\":9223372036854775808}",
+		"{\"type\":\"accepted\",\"job\":\"" JOB "\",\"at\":1,\"count\":1} x",
+		"{\"type\":\"accepted\",\"job\":\"" JOB "\",\"at\":1,\"count\":1,}",
+		"{\"type\":\"callback\",\"job\":\"" JOB "\",\"at\":1,\"attempt\":0,\"status\":1,\"state\":\"failed\"}",
+		"{\"type\":\"callback\",\"job\":\"" JOB "\",\"at\":1,\"attempt\":1,\"status\":1,\"state\":\"pending\"}",
+		"{\"type\":\"callback\",\"job\":\"" JOB
+		"\",\"at\":1,\"attempt\":1,\"status\":1000,\"state\":\"failed\"}",
+		"{\"type\":\"callback\",\"job\":\"" JOB "\",\"attempt\":1,\"status\":1,\"state\":\"failed\"}",
+		"{\"type\":\"callback\",\"job\":\"x\",\"at\":1,\"attempt\":1,\"status\":1,\"state\":\"failed\"}",
 		"{\"type\":\"outcomes\",\"jobs\":[]}",
+		"{\"type\":\"outcomes\",\"at\":1,\"jobs\":[1]}",
+		"{\"type\":\"outcomes\",\"at\":1,\"jobs\":[{\"job\":\"" JOB "\",\"charge\":1e999}]}",
+		"{\"type\":\"outcomes\",\"at\":1,\"jobs\":[{\"job\":\"" JOB "\",\"failures\":[1]}]}",
 		"{\"type\":\"outcomes\",\"at\":1,\"jobs\":{}}",
 		"{\"type\":\"outcomes\",\"at\":1,\"jobs\":[{\"job\":\"x\"}]}",
 		"{\"type\":\"outcomes\",\"at\":1,\"jobs\":[{\"job\":\"" JOB "\",\"written\":[1]}]}",
@@ -236,6 +361,12 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(accepted_is_the_documented_json),
+		cmocka_unit_test(a_key_and_a_callback_are_the_documented_json),
+		cmocka_unit_test(a_malformed_key_or_callback_is_ignored),
+		cmocka_unit_test(too_long_a_callback_is_ignored),
+		cmocka_unit_test(callback_is_the_documented_json),
+		cmocka_unit_test(the_order_of_members_and_escapes_do_not_matter),
+		cmocka_unit_test(charges_are_read_exactly),
 		cmocka_unit_test(outcomes_are_the_documented_json),
 		cmocka_unit_test(the_first_outcome_of_a_write_counts),
 		cmocka_unit_test(many_jobs_share_a_record_and_the_size_is_an_upper_bound),

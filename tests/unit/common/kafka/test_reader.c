@@ -84,9 +84,12 @@ static void on_record(void *arg, const struct wb_kafka_record *r)
 
 static void open_reader(struct fixture *f, int64_t since_ms)
 {
+	const struct wb_kafka_reader_settings settings = {
+		.topic = "letters", .client_id = "test", .since_ms = since_ms, .timeout_ms = WAIT_MS
+	};
 	struct wb_error e = { "" };
 
-	f->reader = wb_kafka_reader_new(&f->mock.options, "letters", "test", since_ms, WAIT_MS, NULL, &e);
+	f->reader = wb_kafka_reader_new(&f->mock.options, &settings, NULL, &e);
 	if (!f->reader)
 		fail_msg("%s", e.text);
 }
@@ -158,6 +161,44 @@ static void max_bounds_a_poll(void **state)
 	assert_string_equal(f->seen.data, "0/0 a;");
 }
 
+/* Small fetches are waited for, but not for long; and a backlog that fills the queue is read on without its pauses of a
+ * second. */
+static void what_follows_reads_the_same(void **state)
+{
+	enum { MANY = 30000 };
+	const struct wb_kafka_reader_settings settings = {
+		.topic = "letters", .client_id = "test", .timeout_ms = WAIT_MS, .follows = true
+	};
+	struct fixture *f = *state;
+	struct wb_error e = { "" };
+	char value[400];
+
+	memset(value, 'x', sizeof value - 1);
+	value[sizeof value - 1] = '\0';
+	f->reader = wb_kafka_reader_new(&f->mock.options, &settings, NULL, &e);
+	if (!f->reader)
+		fail_msg("%s", e.text);
+	put(f, 0, "a", 0);
+	read_to_the_mark(f);
+	assert_string_equal(f->seen.data, "0/0 a;");
+	wb_buf_release(&f->seen);
+	wb_buf_init(&f->seen, 1 << 25);
+	for (int i = 0; i < MANY; i++) {
+		const struct wb_header header = { LIT("h"), { NULL, 0 } };
+		const struct wb_kafka_record r = { .topic = "letters",
+			.partition = i % 3,
+			.value = wb_slice_cstr(value),
+			.headers = &header,
+			.header_count = 1 };
+
+		while (wb_kafka_producer_send(f->producer, &r, ignore_ack, NULL) == WB_EFULL)
+			assert_int_equal(wb_kafka_producer_flush(f->producer, WAIT_MS), WB_OK);
+	}
+	assert_int_equal(wb_kafka_producer_flush(f->producer, WAIT_MS), WB_OK);
+	read_to_the_mark(f);
+	assert_int_equal(f->count, MANY + 1);
+}
+
 static void since_skips_what_is_older(void **state)
 {
 	struct fixture *f = *state;
@@ -173,11 +214,12 @@ static void since_skips_what_is_older(void **state)
 
 static void a_cluster_that_does_not_answer_is_told(void **state)
 {
+	const struct wb_kafka_reader_settings settings = { .topic = "letters", .client_id = "test", .timeout_ms = 200 };
 	struct fixture *f = *state;
 	struct wb_error e = { "" };
 
 	rd_kafka_mock_broker_set_down(f->mock.cluster, 1);
-	assert_null(wb_kafka_reader_new(&f->mock.options, "letters", "test", 0, 200, NULL, &e));
+	assert_null(wb_kafka_reader_new(&f->mock.options, &settings, NULL, &e));
 	assert_non_null(strstr(e.text, "letters"));
 }
 
@@ -234,6 +276,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(everything_below_the_mark_is_read_in_order, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_comes_after_the_mark_is_read_by_and_by, setup, teardown),
 		cmocka_unit_test_setup_teardown(max_bounds_a_poll, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_follows_reads_the_same, setup, teardown),
 		cmocka_unit_test_setup_teardown(since_skips_what_is_older, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_cluster_that_does_not_answer_is_told, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_outage_is_waited_out, setup, teardown),
