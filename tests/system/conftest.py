@@ -44,13 +44,14 @@ def private_kafka(tmp_path, request):
 
 
 class Topics:
-    """The four topics of a Writebehind installation, under names that nobody else uses, on one broker."""
+    """The four topics of a Writebehind installation, under names that nobody else uses, on one broker.
+    writes: further settings of the topic of writes, with underscores for dots."""
 
-    def __init__(self, broker, partitions=8, results_partitions=4):
+    def __init__(self, broker, partitions=8, results_partitions=4, **writes):
         self.broker = broker
         prefix = f"t{uuid.uuid4().hex[:10]}"
         self.group = f"{prefix}.group"
-        self.writes = broker.create_topic(f"{prefix}.writes", partitions, max_message_bytes=3_000_000)
+        self.writes = broker.create_topic(f"{prefix}.writes", partitions, max_message_bytes=3_000_000, **writes)
         self.results = broker.create_topic(f"{prefix}.results", results_partitions, retention_ms=30 * 86_400_000)
         self.dead_letters = broker.create_topic(f"{prefix}.dead-letters", partitions, max_message_bytes=4_000_000,
                                                 retention_ms=-1)
