@@ -65,7 +65,7 @@ static const struct wb_option http_rows[] = {
 		"How long a request's headers may take to come"),
 	ROW(WB_OPT_BYTES, validate_max_bytes, "http.validate.max.bytes", "0", 0, 2048 * MIB,
 		"Up to here a body is validated whole before anything of it is published; above it only NDJSON is "
-	        "taken, "
+		"taken, "
 		"and published as it comes; 0: a quarter of memory.budget.bytes"),
 	ROW(WB_OPT_BYTES, max_body_bytes, "http.max.body.bytes", "16GiB", KIB, 1024 * 1024 * MIB,
 		"The largest body of a request; above it 413"),
@@ -78,7 +78,7 @@ static const struct wb_option http_rows[] = {
 	ROW(WB_OPT_STRING, key_file, "http.tls.key.file", NULL, 0, 0, "The private key of that certificate, in PEM"),
 	ROW(WB_OPT_STRING, public_url, "http.public.url", NULL, 0, 0,
 		"By which URL clients reach the service, for links in answers (https://jobs.example.com); unset: by "
-	        "the "
+		"the "
 		"request's Host"),
 };
 #undef STRUCT
@@ -324,7 +324,7 @@ static enum wb_err check_public_url(const char *url, struct wb_error *e)
 		strpbrk(url, "?# \"\\") || url[strlen(url) - 1] == '/')
 		return wb_error_set(e, WB_EINVAL,
 			"http.public.url is \"%s\": an http or https URL of at most %d bytes is allowed, without query "
-		        "and "
+			"and "
 			"without a slash at the end",
 			url, PUBLIC_URL_MAX);
 	return WB_OK;
