@@ -101,7 +101,6 @@ def test_wait_ends_with_the_job(topics, outcome, code):
 @pytest.mark.parametrize("args, code, says", [
     (["--wait", "--untracked", "-"], 2, "--wait"),
     (["--op", "explode", "-"], 2, "--op"),
-    (["--op", "patch", "-"], 2, "--op"),
     (["--format", "xml", "-"], 2, "--format"),
     (["--container", "a/b", "-"], 2, "--container"),
     ([], 2, "FILE"),
