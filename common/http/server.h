@@ -121,9 +121,9 @@ void wb_http_each_query(
 void wb_http_set_state(struct wb_http_request *r, void *state, void (*free_fn)(void *state));
 void *wb_http_state(const struct wb_http_request *r);
 
-/* Takes a streamed body. The functions run on the request's server thread, one at a time, and with them the right to
- * answer passes on: a request that is answered from another thread while a body is coming may see one more take, so
- * what arg points to lives until the request's state is freed. */
+/* Takes a streamed body. The functions run on the request's server thread, one at a time. Where another thread answers
+ * while the body is coming, one more take or end may be on its way: it must not answer, too, so a lock of the caller's
+ * says who does; and what arg points to lives until the request's state is freed. */
 struct wb_http_sink {
 	/* Returns how many bytes were taken; fewer than all: nothing more comes until wb_http_body_resume. It may
 	 * answer (a refusal): the rest is dropped, and no function is called any more. */
@@ -151,7 +151,7 @@ struct wb_http_server *wb_http_request_server(const struct wb_http_request *r);
 
 /* Answers and ends the request: r must not be used after. The body is copied; headers may be NULL.
  * content_type NULL: no body. An answer before the end of the body is sent when the rest was read and dropped; where
- * that is more than 64 MiB or nobody knows how much, it is sent at once and the connection closed. */
+ * that is more than 64 MiB, or a stream of unknown length, it is sent at once and the connection closed. */
 void wb_http_respond(struct wb_http_request *r, unsigned status, const char *content_type, struct wb_slice body,
 	const struct wb_http_response_header *headers);
 /* As respond, but takes the memory of body (a wb_buf that is empty after) instead of copying it. */
