@@ -36,7 +36,7 @@ ifeq ($(V),0)
   say = @printf '  %-5s %s\n' '$(1)' '$(patsubst $(CURDIR)/%,%,$@)'
 endif
 
-PACKAGES := rdkafka libcurl libcrypto jansson libmicrohttpd
+PACKAGES := rdkafka libcurl libcrypto jansson libmicrohttpd gnutls zlib
 CPPFLAGS += -D_GNU_SOURCE -I. $(shell pkg-config --cflags $(PACKAGES))
 CFLAGS ?= -g
 CFLAGS += -std=c11 $(OPT) -fstack-protector-strong -D_FORTIFY_SOURCE=2 -pthread $(SANFLAGS) \
@@ -70,6 +70,8 @@ BIN_writebehind-deadletter := deadletter/main.c
 BIN_writebehind-sandbox := sandbox/main.c
 BIN_report-handler := examples/report/main.c
 ALLOCATOR_writebehind-consumer = $(ALLOCATOR)
+ALLOCATOR_writebehind-producer = $(ALLOCATOR)
+ALLOCATOR_writebehind-publish = $(ALLOCATOR)
 PROGRAMS := writebehind-producer writebehind-publish writebehind-consumer writebehind-deadletter writebehind-sandbox
 BINS := $(addprefix $(OUT)/bin/,$(PROGRAMS) report-handler)
 

@@ -15,7 +15,7 @@ root=$(pwd)
 
 # Building the programs.
 build_packages="gcc make pkg-config libc6-dev librdkafka-dev libcurl4-openssl-dev libssl-dev libjansson-dev
-    libmicrohttpd-dev zlib1g-dev libgoogle-perftools-dev"
+    libmicrohttpd-dev libgnutls28-dev zlib1g-dev libgoogle-perftools-dev"
 # Testing, checking, measuring, and the demo's input.
 test_packages="libcmocka-dev clang kcat wrk iso-codes curl ca-certificates python3 python3-venv
     default-jre-headless maven"

@@ -2,8 +2,9 @@
 
 #include "common/base/mem.h"
 #include "common/base/utf8.h"
+#include "common/contract/condition.h"
 #include "common/cosmos/document.h"
-#include "consumer/patch.h"
+#include "common/cosmos/patch.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -90,59 +91,14 @@ struct item {
 	struct wb_pk pk;
 };
 
-/* An entity tag as HTTP has it (RFC 9110, section 8.8.3), or *; the service's are ASCII. A space would not reach the
- * service whole in a header. */
-static bool is_etag(struct wb_slice s)
-{
-	for (size_t i = 0; i < s.len; i++) {
-		if (s.data[i] <= ' ' || s.data[i] > '~')
-			return false;
-	}
-	return true;
-}
-
-/* The service ignores If-Match on a create and If-None-Match on all but upserts (Microsoft.Azure.Cosmos, remarks of
- * RequestOptions.IfMatchEtag and IfNoneMatchEtag): such a write would take effect although its condition fails. */
 static enum wb_reason check_conditions(enum wb_op op, const struct wb_record_meta *meta, struct wb_error *why)
 {
-	bool none = meta->if_none_match.data != NULL;
-	struct wb_slice condition = none ? meta->if_none_match : meta->if_match;
-	const char *name = none ? WB_HEADER_IF_NONE_MATCH : WB_HEADER_IF_MATCH;
+	static const struct wb_condition_names names = { "header " WB_HEADER_IF_MATCH,
+		"header " WB_HEADER_IF_NONE_MATCH };
 
-	if (!condition.data)
-		return WB_REASON_NONE;
-	if (none && meta->if_match.data)
-		return refuse(why, WB_REASON_INVALID_HEADER,
-			"headers wb-if-match and wb-if-none-match are both given; a write has one condition at most");
-	if (!is_etag(condition)) {
-		(void)wb_error_set(
-			why, WB_EINVAL, "header %s is neither * nor an etag of printable ASCII without spaces", name);
-		return WB_REASON_INVALID_HEADER;
-	}
-	if (!none && op == WB_OP_CREATE)
-		return refuse(why, WB_REASON_INVALID_HEADER,
-			"header wb-if-match is given with create; upsert, replace, delete and patch may have it");
-	if (none && op != WB_OP_UPSERT && !(op == WB_OP_CREATE && wb_slice_eq_cstr(condition, "*"))) {
-		(void)wb_error_set(why, WB_EINVAL,
-			"header wb-if-none-match is given with %s; upsert may have it, and create with *",
-			wb_op_text(op));
-		return WB_REASON_INVALID_HEADER;
-	}
-	return WB_REASON_NONE;
-}
-
-static bool same_key(const struct wb_pk *a, const struct wb_pk *b)
-{
-	if (a->count != b->count)
-		return false;
-	for (unsigned i = 0; i < a->count; i++) {
-		const struct wb_pk_component *x = &a->component[i], *y = &b->component[i];
-
-		if (x->type != y->type || (x->type == WB_PK_NUMBER && x->number != y->number) ||
-			(x->type == WB_PK_STRING && !wb_slice_eq(x->string, y->string)))
-			return false;
-	}
-	return true;
+	return wb_condition_check(op, meta->if_match, meta->if_none_match, &names, why) == WB_OK
+		? WB_REASON_NONE
+		: WB_REASON_INVALID_HEADER;
 }
 
 static enum wb_reason check_stated_item(const struct wb_record_meta *meta, const struct wb_pk_definition *definition,
@@ -156,7 +112,7 @@ static enum wb_reason check_stated_item(const struct wb_record_meta *meta, const
 	if (!meta->partition_key.data)
 		return WB_REASON_NONE;
 	reason = wb_pk_parse(meta->partition_key, definition->paths.count, scratch, &stated, why);
-	if (!reason && !same_key(&stated, &item->pk))
+	if (!reason && !wb_pk_equal(&stated, &item->pk))
 		return refuse(why, WB_REASON_PARTITION_KEY_MISMATCH,
 			"header wb-partition-key is not the document's partition key");
 	return reason;

@@ -1,56 +1,88 @@
-#include "producer/api.h"
+#include "producer/api_internal.h"
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/http/problem.h"
-#include "producer/answer.h"
 #include "producer/api_jobs.h"
-#include "producer/outgoing.h"
-#include "producer/render.h"
 
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define BODY_BYTES_MAX      (1024 * 1024) /* of an answer */
-#define HOST_LEN_MAX        300
-#define PATH_SIZE           64
-#define URL_SIZE            (HOST_LEN_MAX + PATH_SIZE + 16)
-#define RETRY_AFTER_KAFKA_S 5
+#define HOST_LEN_MAX 300
 
-struct wb_api {
-	struct wb_api_settings settings;
-	atomic_size_t requests;    /* being published */
-	atomic_size_t batch_bytes; /* of their batches */
-	atomic_size_t body_bytes;
-};
+/* Access */
 
-/* A job that waits for Kafka. */
-struct pending {
-	struct wb_api *api;
-	struct wb_http_request *request;
-	char job[WB_JOB_ID_SIZE];
-	size_t count, batch_bytes, body_bytes;
-};
+struct wb_auth_time wb_api_now(void)
+{
+	return (struct wb_auth_time){ .wall_ms = wb_clock_wall_ms(), .mono_ms = wb_clock_mono_ms() };
+}
 
-/* Answers */
-
-static void refuse_request(struct wb_http_request *r, const struct wb_request_error *error)
+void wb_api_refuse_access(struct wb_http_request *r, struct wb_access *access, const struct wb_auth_refusal *refusal)
 {
 	const struct wb_problem problem = {
-		.status = error->status,
-		.code = error->code,
-		.detail = error->detail.text,
-		.index = error->index,
-		.reason = error->reason == WB_REASON_NONE ? NULL : wb_reason_text(error->reason),
-		.retry_after_s = error->status == 503 ? WB_ANSWER_RETRY_AFTER_S : 0,
+		.status = refusal->status,
+		.code = refusal->code,
+		.detail = refusal->detail.text,
+		.index = -1,
+		.retry_after_s = refusal->retry_after_s,
 	};
 
+	access->rate = refusal->rate;
+	memcpy(access->authenticate, refusal->authenticate, sizeof access->authenticate);
 	wb_problem_respond(r, &problem);
 }
 
-/* POST /v1/jobs */
+bool wb_api_admit(struct wb_api *api, struct wb_http_request *r, enum wb_scope scope, struct wb_access *access)
+{
+	const struct wb_credentials shown = {
+		.authorization = wb_http_header(r, "Authorization"),
+		.api_key = wb_http_header(r, "x-api-key"),
+	};
+	const struct wb_auth_time now = wb_api_now();
+	struct wb_auth_refusal refusal;
+
+	access->identity = wb_auth_admit(api->settings.auth, &shown, scope, now, &refusal);
+	if (access->identity)
+		wb_identity_rate_texts(access->identity, now, &access->rate);
+	else
+		wb_api_refuse_access(r, access, &refusal);
+	return access->identity != NULL;
+}
+
+size_t wb_api_common_headers(void *arg, const struct wb_http_request *r, char scratch[WB_HTTP_COMMON_SCRATCH],
+	struct wb_http_response_header ret[WB_HTTP_COMMON_HEADERS])
+{
+	_Static_assert(WB_CORS_HEADERS + WB_AUTH_HEADERS <= WB_HTTP_COMMON_HEADERS, "room for both");
+	_Static_assert(sizeof(struct wb_cors_origin) <= WB_HTTP_COMMON_SCRATCH, "an origin fits");
+	const struct wb_access *access = wb_http_state(r);
+	struct wb_cors_origin *origin = (struct wb_cors_origin *)(void *)scratch;
+	const struct wb_api *api = arg;
+	size_t count = wb_cors_headers(api->settings.cors, wb_http_header(r, "Origin"), origin, ret);
+
+	if (!access)
+		return count;
+	count += wb_rate_headers(&access->rate, ret + count);
+	if (access->authenticate[0])
+		ret[count++] = (struct wb_http_response_header){ "WWW-Authenticate", access->authenticate };
+	return count;
+}
+
+/* A script of another origin asks first, without a token, whether it may. */
+static void preflight(void *arg, struct wb_http_request *r)
+{
+	struct wb_http_response_header headers[WB_CORS_PREFLIGHT_HEADERS + 1] = { { NULL, NULL } };
+	struct wb_cors_origin origin;
+	const struct wb_api *api = arg;
+	size_t count;
+
+	count = wb_cors_preflight_headers(
+		api->settings.cors, wb_http_header(r, "Origin"), "GET, HEAD, POST", &origin, headers);
+	headers[count] = (struct wb_http_response_header){ NULL, NULL };
+	wb_http_respond(r, 204, NULL, wb_slice("", 0), headers);
+}
+
+/* URLs */
 
 static bool host_valid(struct wb_slice host)
 {
@@ -66,177 +98,90 @@ static bool host_valid(struct wb_slice host)
 	return true;
 }
 
-/* path made absolute when the client said by which name it reached us, as HTTP/1.1 demands. */
-static void absolute_url(const struct wb_http_request *r, const char *path, char ret[URL_SIZE])
+void wb_api_absolute_url(
+	const struct wb_api *api, const struct wb_http_request *r, const char *path, char ret[WB_API_URL_SIZE])
 {
 	struct wb_slice host = wb_http_header(r, "Host");
 
-	if (host_valid(host))
-		(void)snprintf(ret, URL_SIZE, "http://%.*s%s", WB_SLICE_ARGS(host), path);
+	if (api->settings.public_url)
+		(void)snprintf(ret, WB_API_URL_SIZE, "%s%s", api->settings.public_url, path); /* checked at the start */
+	else if (host_valid(host))
+		(void)snprintf(ret, WB_API_URL_SIZE, "%s://%.*s%s", wb_http_secure(r) ? "https" : "http",
+			WB_SLICE_ARGS(host), path);
 	else
-		(void)snprintf(ret, URL_SIZE, "%s", path);
+		(void)snprintf(ret, WB_API_URL_SIZE, "%s", path);
 }
 
-static void respond_accepted(struct pending *p)
+/* Routes that only read */
+
+static void free_access(void *arg)
 {
-	char path[PATH_SIZE], url[URL_SIZE];
-	const struct wb_http_response_header headers[] = {
-		{ "Location", path },
-		{ "Operation-Location", url },
-		{ "Retry-After", "1" },
-		{ NULL, NULL },
-	};
-	struct wb_buf body;
+	struct wb_access *access = arg;
 
-	(void)snprintf(path, sizeof path, "/v1/jobs/%s", p->job);
-	absolute_url(p->request, path, url);
-	wb_buf_init(&body, BODY_BYTES_MAX);
-	wb_render_accepted(p->job, p->count, url, &body);
-	wb_http_respond_buf(p->request, 202, WB_ANSWER_JSON, &body, headers);
-	wb_buf_release(&body);
+	wb_identity_release(&access->identity);
+	free(access);
 }
 
-static void respond_unpublished(struct pending *p, enum wb_err err, const char *why)
+static bool may_read(struct wb_api *api, struct wb_http_request *r)
 {
-	struct wb_error detail;
-	const struct wb_problem problem = {
-		.status = err == WB_ETOOBIG ? 413 : 503,
-		.code = err == WB_ETOOBIG   ? "document-too-large"
-			: err == WB_ECLOSED ? "stopping"
-					    : "kafka-unavailable",
-		.detail = detail.text,
-		.index = -1,
-		.reason = err == WB_ETOOBIG ? wb_reason_text(WB_REASON_TOO_LARGE) : NULL,
-		.retry_after_s = err == WB_ETOOBIG ? 0 : RETRY_AFTER_KAFKA_S,
-	};
+	struct wb_access *access = wb_xcalloc(1, sizeof *access);
 
-	(void)wb_error_set(&detail, err, "not accepted: %s; some of the writes may be carried out nevertheless", why);
-	wb_problem_respond(p->request, &problem);
+	wb_http_set_state(r, access, free_access);
+	return wb_api_admit(api, r, WB_SCOPE_READ, access);
 }
 
-static void release_pending(struct pending *p)
-{
-	atomic_fetch_sub(&p->api->requests, 1);
-	atomic_fetch_sub(&p->api->batch_bytes, p->batch_bytes);
-	atomic_fetch_sub(&p->api->body_bytes, p->body_bytes);
-	free(p);
-}
-
-static void on_published(void *arg, enum wb_err err, const char *why)
-{
-	struct pending *p = arg;
-
-	if (err == WB_OK)
-		respond_accepted(p);
-	else
-		respond_unpublished(p, err, why);
-	release_pending(p);
-}
-
-static bool target_argument(struct wb_http_request *r, const char *name, struct wb_slice *ret)
-{
-	struct wb_slice value = wb_http_query(r, name);
-	struct wb_error detail;
-
-	if (value.data && !wb_request_name_valid(value)) {
-		(void)wb_error_set(&detail, WB_EINVAL,
-			"?%s= must be a name: 1 to %d bytes, none of / \\ ? #, no space at the end", name,
-			WB_NAME_LEN_MAX);
-		wb_answer_refuse(r, 400, "invalid-query-argument", detail.text);
-		return false;
-	}
-	*ret = value;
-	return true;
-}
-
-/* Reads what stands outside the body; answers and returns false when it is wrong. */
-static bool read_defaults(struct wb_http_request *r, enum wb_body_format *ret_format, struct wb_request_defaults *ret)
-{
-	static const char *const known[] = { "database", "container", "op", NULL };
-	struct wb_request_error error;
-	struct wb_slice op;
-
-	if (!wb_answer_query_good(r, known))
-		return false;
-	if (!wb_request_format(wb_http_header(r, "Content-Type"), ret_format)) {
-		wb_answer_refuse(r, 415, "unsupported-media-type",
-			"Content-Type must be application/json or application/x-ndjson, in UTF-8");
-		return false;
-	}
-	*ret = (struct wb_request_defaults){ .op = WB_OP_UPSERT };
-	op = wb_http_query(r, "op");
-	if (op.data && !wb_request_op(op, &ret->op, &error)) {
-		refuse_request(r, &error);
-		return false;
-	}
-	return target_argument(r, "database", &ret->database) && target_argument(r, "container", &ret->container);
-}
-
-/* Charges the limits for one more request; false, with nothing charged, when it does not fit. */
-static bool charge(struct wb_api *api, const struct pending *p)
-{
-	if (atomic_fetch_add(&api->batch_bytes, p->batch_bytes) + p->batch_bytes <= api->settings.batch_budget_bytes) {
-		atomic_fetch_add(&api->body_bytes, p->body_bytes);
-		return true;
-	}
-	atomic_fetch_sub(&api->batch_bytes, p->batch_bytes);
-	return false;
-}
-
-static void publish(struct wb_api *api, struct wb_http_request *r, struct wb_batch *batch)
-{
-	struct pending *p = wb_xcalloc(1, sizeof *p);
-
-	p->api = api;
-	p->request = r;
-	p->count = batch->count;
-	p->batch_bytes = wb_batch_bytes(batch);
-	p->body_bytes = wb_http_body(r).len;
-	if (p->batch_bytes > api->settings.batch_budget_bytes) {
-		free(p);
-		atomic_fetch_sub(&api->requests, 1);
-		wb_answer_refuse(r, 413, "too-many-operations",
-			"the writes of this request alone fill their share of memory.budget.bytes: send it in parts");
-		return;
-	}
-	if (!charge(api, p)) {
-		free(p);
-		atomic_fetch_sub(&api->requests, 1);
-		wb_answer_refuse(
-			r, 503, "overloaded", "the requests in flight fill the memory budget (memory.budget.bytes)");
-		return;
-	}
-	wb_job_id_new(p->job);
-	wb_publisher_submit(api->settings.publisher, p->job, wb_clock_wall_ms(), batch, on_published, p);
-}
-
-static void post_jobs(void *arg, struct wb_http_request *r)
+static void get_jobs(void *arg, struct wb_http_request *r)
 {
 	struct wb_api *api = arg;
-	struct wb_request_defaults defaults;
-	struct wb_request_error error;
-	enum wb_body_format format;
-	struct wb_batch batch;
 
-	if (!read_defaults(r, &format, &defaults))
-		return;
-	if (wb_job_view_full(api->settings.view)) {
-		wb_answer_refuse(r, 503, "too-many-jobs", "as many jobs as jobs.max are not finished");
-		return;
+	if (may_read(api, r))
+		wb_api_get_jobs(api->settings.view, r);
+}
+
+static void get_job(void *arg, struct wb_http_request *r)
+{
+	struct wb_api *api = arg;
+
+	if (may_read(api, r))
+		wb_api_get_job(api->settings.view, r);
+}
+
+static void get_ledger(void *arg, struct wb_http_request *r)
+{
+	struct wb_api *api = arg;
+
+	if (may_read(api, r))
+		wb_api_get_ledger(api->settings.view, r);
+}
+
+size_t wb_api_routes(struct wb_api *api, struct wb_http_route ret[WB_API_ROUTES_MAX])
+{
+	static const char *const paths[2][4] = {
+		{ "/v1/jobs", "/v1/jobs/{id}", "/v1/ledger", "/openapi.json" },
+		{ "/api/v1/jobs", "/api/v1/jobs/{id}", "/api/v1/ledger", "/api/openapi.json" },
+	};
+	bool cors = api->settings.cors->any || api->settings.cors->count;
+	size_t count = 0;
+
+	for (size_t i = 0; i <= api->settings.functions; i++) {
+		const char *const *path = paths[i];
+		const struct wb_http_route routes[] = {
+			{ "POST", path[0], wb_api_publish, api, api->settings.validate_max_bytes, wb_api_publish_begin,
+				wb_api_publish_stream, api->settings.max_body_bytes },
+			{ "GET", path[0], get_jobs, api, 0, NULL, NULL, 0 },
+			{ "GET", path[1], get_job, api, 0, NULL, NULL, 0 },
+			{ "GET", path[2], get_ledger, api, 0, NULL, NULL, 0 },
+			{ "GET", path[3], wb_api_get_openapi, NULL, 0, NULL, NULL, 0 },
+			{ "OPTIONS", path[0], preflight, api, 0, NULL, NULL, 0 },
+			{ "OPTIONS", path[1], preflight, api, 0, NULL, NULL, 0 },
+			{ "OPTIONS", path[2], preflight, api, 0, NULL, NULL, 0 },
+		};
+		size_t n = WB_ARRAY_LEN(routes) - (cors ? 0 : 3);
+
+		memcpy(ret + count, routes, n * sizeof *routes);
+		count += n;
 	}
-	if (atomic_fetch_add(&api->requests, 1) >= api->settings.max_requests) {
-		atomic_fetch_sub(&api->requests, 1);
-		wb_answer_refuse(r, 503, "overloaded", "as many jobs as http.max.requests are being published");
-		return;
-	}
-	wb_batch_init(&batch, api->settings.rules.max_operations);
-	if (wb_request_parse(wb_http_body(r), format, &api->settings.rules, &defaults, &batch, &error)) {
-		publish(api, r, &batch);
-	} else {
-		atomic_fetch_sub(&api->requests, 1);
-		refuse_request(r, &error);
-	}
-	wb_batch_release(&batch);
+	return count;
 }
 
 /* Life */
@@ -260,6 +205,7 @@ struct wb_api *wb_api_new(const struct wb_api_settings *settings)
 	struct wb_api *api = wb_xcalloc(1, sizeof *api);
 
 	api->settings = *settings;
+	api->duplicates = wb_duplicates_new();
 	wb_metrics_gauge_fn(settings->metrics, "writebehind_jobs_in_flight", "Jobs that are being published", "",
 		requests_value, api);
 	wb_metrics_gauge_fn(settings->metrics, "writebehind_jobs_in_flight_bytes",
@@ -269,19 +215,9 @@ struct wb_api *wb_api_new(const struct wb_api_settings *settings)
 
 void wb_api_free(struct wb_api **api)
 {
+	if (!*api)
+		return;
+	wb_duplicates_free(&(*api)->duplicates);
 	free(*api);
 	*api = NULL;
-}
-
-void wb_api_routes(struct wb_api *api, struct wb_http_route ret[WB_API_ROUTES])
-{
-	const struct wb_http_route routes[WB_API_ROUTES] = {
-		{ "POST", "/v1/jobs", post_jobs, api, api->settings.max_body_bytes },
-		{ "GET", "/v1/jobs", wb_api_get_jobs, api->settings.view, 0 },
-		{ "GET", "/v1/jobs/{id}", wb_api_get_job, api->settings.view, 0 },
-		{ "GET", "/v1/ledger", wb_api_get_ledger, api->settings.view, 0 },
-		{ "GET", "/openapi.json", wb_api_get_openapi, NULL, 0 },
-	};
-
-	memcpy(ret, routes, sizeof routes);
 }

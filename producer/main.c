@@ -1,5 +1,6 @@
 /* writebehind-producer: takes batches of writes over HTTP. Options, parts in their order, and their end. */
 #include "common/base/clock.h"
+#include "common/base/crypto.h"
 #include "common/base/health.h"
 #include "common/base/lifecycle.h"
 #include "common/base/log.h"
@@ -10,7 +11,11 @@
 #include "common/kafka/producer.h"
 #include "common/kafka/topics.h"
 #include "producer/api.h"
+#include "producer/auth.h"
+#include "producer/cors.h"
+#include "producer/callback_service.h"
 #include "producer/job_view.h"
+#include "producer/new_token.h"
 #include "producer/options.h"
 #include "producer/publisher.h"
 
@@ -19,6 +24,7 @@
 
 #define PROGRAM         "writebehind-producer"
 #define HEALTH_EVERY_MS 500
+#define STREAM_BYTES    (256 * 1024) /* that a stream needs at least */
 
 extern char **environ;
 
@@ -30,12 +36,51 @@ struct service {
 	struct wb_health *health;
 	struct wb_admin admin;
 	struct wb_request_rules rules;
+	struct wb_cors cors;
+	struct wb_auth *auth;
+	struct wb_callback_rules *callback_rules; /* NULL: no callbacks */
+	struct wb_webhook_secrets callback_secrets;
 	struct wb_kafka_producer *kafka;
 	struct wb_publisher *publisher;
 	struct wb_job_view *view;
+	struct wb_callback_service *callbacks; /* NULL: none */
 	struct wb_api *api;
 	struct wb_http_server *server;
 };
+
+/* SIGHUP. On the thread of the signals. */
+static void reload(void *arg)
+{
+	struct service *s = arg;
+	struct wb_error why;
+
+	if (wb_auth_reload(s->auth, &why) != WB_OK)
+		wb_log_error(s->log, "tokens not read again; those from before stay in force", WB_STR("why", why.text));
+	else if (s->config.protection.tokens_file)
+		wb_log_info(s->log, "tokens read again", WB_INT("count", wb_auth_count(s->auth)));
+	else
+		wb_log_info(s->log, "SIGHUP: there is nothing to read again");
+}
+
+static void write_log(void *arg)
+{
+	wb_log_rescue(arg);
+}
+
+static enum wb_err start_protection(struct service *s, struct wb_error *e)
+{
+	const char *file = s->config.protection.tokens_file;
+
+	s->auth = wb_auth_new(file, s->metrics, e);
+	if (!s->auth)
+		return WB_EINVAL;
+	if (file)
+		wb_log_info(s->log, "tokens read", WB_INT("count", wb_auth_count(s->auth)));
+	else
+		wb_log_info(s->log, "nobody is asked for a token", WB_STR("listen", s->config.http.listen));
+	wb_lifecycle_on_reload(s->lifecycle, reload, s);
+	return WB_OK;
+}
 
 static enum wb_err start_kafka(struct service *s, struct wb_error *e)
 {
@@ -50,6 +95,7 @@ static enum wb_err start_kafka(struct service *s, struct wb_error *e)
 		.topic_writes = c->kafka.topic_writes,
 		.topic_results = c->kafka.topic_results,
 		.timeout_ms = c->intake.publish_timeout_ms,
+		.stream_bytes = (size_t)c->memory_budget_bytes / 8,
 		.metrics = s->metrics,
 	};
 	int32_t writes_partitions;
@@ -74,6 +120,27 @@ static enum wb_err start_kafka(struct service *s, struct wb_error *e)
 	return WB_OK;
 }
 
+static enum wb_err make_callbacks(struct service *s, struct wb_error *e)
+{
+	const struct wb_callback_service_settings callbacks = {
+		.options = &s->config.callback,
+		.rules = s->callback_rules,
+		.secrets = &s->callback_secrets,
+		.kafka = &s->config.kafka,
+		.producer = s->kafka,
+		.client_id = PROGRAM "-callbacks",
+		.user_agent = PROGRAM "/" WB_VERSION,
+		.metrics = s->metrics,
+		.lifecycle = s->lifecycle,
+		.log = s->log,
+	};
+
+	if (!s->callback_rules)
+		return WB_OK;
+	s->callbacks = wb_callback_service_new(&callbacks, e);
+	return s->callbacks ? WB_OK : WB_EFATAL;
+}
+
 static enum wb_err start_view(struct service *s, struct wb_error *e)
 {
 	const struct wb_producer_config *c = &s->config;
@@ -89,33 +156,55 @@ static enum wb_err start_view(struct service *s, struct wb_error *e)
 		.health = s->health,
 		.lifecycle = s->lifecycle,
 		.log = s->log,
+		.hook = { s->callbacks ? wb_callback_service_ended : NULL, s->callbacks },
 	};
 
 	s->view = wb_job_view_new(&view, e);
-	return s->view ? WB_OK : WB_EFATAL;
+	if (!s->view)
+		return WB_EFATAL;
+	return s->callbacks ? wb_callback_service_start(s->callbacks, s->view, e) : WB_OK;
+}
+
+/* How the budget is shared: a half for bodies, an eighth each for what was read from them and for streams, a quarter for
+ * what Kafka's client needs. */
+static struct wb_api_settings api_settings(const struct service *s)
+{
+	const struct wb_producer_config *c = &s->config;
+	int64_t validate = c->http.validate_max_bytes ? c->http.validate_max_bytes : c->memory_budget_bytes / 4;
+
+	return (struct wb_api_settings){
+		.publisher = s->publisher,
+		.view = s->view,
+		.auth = s->auth,
+		.cors = &s->cors,
+		.callbacks = s->callback_rules,
+		.rules = s->rules,
+		.public_url = c->http.public_url,
+		.validate_max_bytes = (size_t)validate,
+		.max_body_bytes = (uint64_t)c->http.max_body_bytes,
+		.max_requests = (size_t)c->http.max_requests,
+		.max_streams = (size_t)c->memory_budget_bytes / 8 / STREAM_BYTES,
+		.batch_budget_bytes = (size_t)c->memory_budget_bytes / 8,
+		.audit_log = c->protection.audit ? s->log : NULL,
+		.metrics = s->metrics,
+	};
 }
 
 static enum wb_err start_http(struct service *s, struct wb_error *e)
 {
 	const struct wb_producer_config *c = &s->config;
-	const struct wb_api_settings api = {
-		.publisher = s->publisher,
-		.view = s->view,
-		.rules = s->rules,
-		.max_body_bytes = (size_t)c->http.max_body_bytes,
-		.max_requests = (size_t)c->http.max_requests,
-		.batch_budget_bytes = (size_t)c->memory_budget_bytes / 4,
-		.metrics = s->metrics,
-	};
-	struct wb_http_route routes[WB_ADMIN_ROUTES + WB_API_ROUTES];
-	const struct wb_http_settings http = {
+	const struct wb_api_settings api = api_settings(s);
+	struct wb_http_route routes[WB_ADMIN_ROUTES + WB_API_ROUTES_MAX];
+	struct wb_http_settings http = {
 		.listen = c->http.listen,
 		.routes = routes,
-		.route_count = WB_ARRAY_LEN(routes),
 		.threads = (unsigned)c->http.threads,
 		.max_connections = (unsigned)c->http.max_connections,
 		.idle_timeout_ms = c->http.idle_timeout_ms,
+		.header_timeout_ms = c->http.header_timeout_ms,
 		.body_budget_bytes = c->memory_budget_bytes / 2,
+		.tls = { c->http.certificate_file, c->http.key_file },
+		.common_headers = wb_api_common_headers,
 		.server_name = PROGRAM "/" WB_VERSION,
 		.metrics = s->metrics,
 		.log = s->log,
@@ -124,7 +213,8 @@ static enum wb_err start_http(struct service *s, struct wb_error *e)
 	s->api = wb_api_new(&api);
 	s->admin = (struct wb_admin){ PROGRAM, s->health, s->lifecycle, s->metrics };
 	wb_admin_routes(&s->admin, routes);
-	wb_api_routes(s->api, routes + WB_ADMIN_ROUTES);
+	http.route_count = WB_ADMIN_ROUTES + wb_api_routes(s->api, routes + WB_ADMIN_ROUTES);
+	http.common_headers_arg = s->api;
 	s->server = wb_http_server_new(&http, e);
 	return s->server ? WB_OK : WB_EFATAL;
 }
@@ -139,8 +229,12 @@ static void check_kafka(struct service *s)
 
 static enum wb_err start(struct service *s, struct wb_error *e)
 {
-	enum wb_err err = start_kafka(s, e);
+	enum wb_err err = start_protection(s, e);
 
+	if (err == WB_OK)
+		err = start_kafka(s, e);
+	if (err == WB_OK)
+		err = make_callbacks(s, e);
 	if (err == WB_OK)
 		err = start_view(s, e);
 	if (err == WB_OK)
@@ -159,6 +253,8 @@ static void stop(struct service *s)
 {
 	int64_t deadline_ms = wb_clock_mono_ms() + s->config.shutdown_timeout_ms, left_ms;
 
+	if (s->callbacks)
+		wb_callback_service_quiesce(s->callbacks, deadline_ms);
 	if (s->server) {
 		wb_http_server_quiesce(s->server);
 		while (wb_http_server_pending(s->server) && wb_clock_mono_ms() < deadline_ms) {
@@ -167,6 +263,7 @@ static void stop(struct service *s)
 			(void)nanosleep(&pause, NULL); /* woken early is fine */
 		}
 	}
+	wb_callback_service_stop(s->callbacks);
 	if (s->publisher)
 		wb_publisher_stop(s->publisher);
 	left_ms = deadline_ms - wb_clock_mono_ms();
@@ -175,7 +272,10 @@ static void stop(struct service *s)
 	if (s->view)
 		wb_job_view_stop(s->view);
 	wb_http_server_free(&s->server);
+	wb_lifecycle_on_reload(s->lifecycle, NULL, NULL);
 	wb_api_free(&s->api);
+	wb_auth_free(&s->auth);
+	wb_callback_service_free(&s->callbacks);
 	wb_job_view_free(&s->view);
 	wb_publisher_free(&s->publisher);
 }
@@ -217,33 +317,72 @@ static enum wb_err configure(struct service *s, struct wb_error *e)
 	enum wb_err err = wb_producer_config_check(&s->config, e);
 
 	if (err == WB_OK)
-		err = wb_partition_key_paths(s->config.intake.partition_key, &s->rules.paths, e);
+		err = wb_partition_key_paths(s->config.intake.partition_key, &s->rules.item.paths, e);
+	if (err == WB_OK)
+		err = wb_cors_parse(s->config.protection.cors_origins, &s->cors, e);
+	if (err == WB_OK)
+		err = wb_callback_service_configure(&s->config.callback, &s->callback_rules, &s->callback_secrets, e);
 	s->rules.max_operations = (size_t)s->config.http.max_operations;
-	s->rules.record_bytes_max = wb_record_bytes_max(&s->config.kafka);
+	s->rules.item.record_bytes_max = wb_record_bytes_max(&s->config.kafka);
+	s->rules.item.generate_id = s->config.intake.generate_id;
+	s->rules.callbacks = true;
 	return err;
+}
+
+static int complain(int code, const char *why)
+{
+	(void)fprintf(stderr, PROGRAM ": %s\n", why);
+	return code;
+}
+
+static int print_new_token(const struct wb_producer_config *c)
+{
+	const struct wb_new_token wanted = { c->new_token, c->scope, c->database, c->container, c->expires };
+	struct wb_error why;
+	enum wb_err err = wb_new_token_print(&wanted, stdout, stderr, &why);
+
+	return err == WB_OK ? 0 : complain(err == WB_EINVAL ? 2 : 1, why.text);
+}
+
+static int serve_to_the_end(struct service *s)
+{
+	int code;
+
+	s->lifecycle = wb_lifecycle_new_reloadable();
+	s->log = wb_log_open(PROGRAM, &s->config.log);
+	wb_log_keep_at_abort(s->log);
+	wb_lifecycle_on_kill(s->lifecycle, write_log, s->log);
+	code = run(s);
+	wb_lifecycle_free(&s->lifecycle);
+	wb_log_free(&s->log);
+	return code;
 }
 
 int main(int argc, char **argv)
 {
 	struct service s = { 0 };
 	struct wb_error why;
-	enum wb_options_result parsed = wb_options_parse(
-		&wb_producer_options, argc, argv, environ, &s.config, NULL, NULL, &why);
 	int code = 0;
 
-	if (parsed == WB_OPTIONS_RUN && configure(&s, &why) != WB_OK)
-		parsed = WB_OPTIONS_BAD;
-	if (parsed == WB_OPTIONS_BAD) {
-		(void)fprintf(stderr, PROGRAM ": %s\n", why.text);
-		code = 2;
-	} else if (parsed == WB_OPTIONS_RUN) {
-		s.lifecycle = wb_lifecycle_new();
-		s.log = wb_log_open(PROGRAM, &s.config.log);
-		code = run(&s);
-		wb_log_free(&s.log);
-		wb_lifecycle_free(&s.lifecycle);
+	switch (wb_options_parse(&wb_producer_options, argc, argv, environ, &s.config, NULL, NULL, &why)) {
+	case WB_OPTIONS_DONE:
+		break;
+	case WB_OPTIONS_BAD:
+		code = complain(2, why.text);
+		break;
+	case WB_OPTIONS_RUN:
+		if (s.config.new_token)
+			code = print_new_token(&s.config);
+		else if (configure(&s, &why) != WB_OK)
+			code = complain(2, why.text);
+		else
+			code = serve_to_the_end(&s);
+		break;
 	}
-	wb_json_paths_release(&s.rules.paths);
+	wb_cors_release(&s.cors);
+	wb_json_paths_release(&s.rules.item.paths);
+	wb_callback_rules_free(&s.callback_rules);
+	wb_crypto_wipe(&s.callback_secrets, sizeof s.callback_secrets);
 	wb_options_release(&wb_producer_options, &s.config);
 	return code;
 }

@@ -12,6 +12,7 @@
 #include "common/kafka/producer.h"
 #include "producer/batch.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* A new job id: 16 random bytes in lower-case hex. */
@@ -22,15 +23,13 @@ struct wb_outgoing_target {
 	const char *topic;
 	struct wb_slice job;                 /* absent: untracked */
 	struct wb_slice database, container; /* absent: the consumers' default */
+	bool values_stay;                    /* as in wb_kafka_record */
 };
 
 /* Sends one write; the results are wb_kafka_producer_send's. */
 enum wb_err wb_outgoing_write(struct wb_kafka_producer *kafka, const struct wb_outgoing_target *target, uint64_t seq,
 	const struct wb_batch_write *write, wb_kafka_ack_fn fn, void *arg) WB_MUST_USE;
 
-/* Appends the accepted record of a job. */
-void wb_outgoing_accepted_encode(
-	const struct wb_outgoing_target *target, uint64_t count, int64_t at_ms, struct wb_buf *ret);
 /* Sends an accepted record to the job's partition of the results topic, which has that many partitions. */
 enum wb_err wb_outgoing_accepted(struct wb_kafka_producer *kafka, const char *topic, int32_t partitions,
 	struct wb_slice job, struct wb_slice record, wb_kafka_ack_fn fn, void *arg) WB_MUST_USE;

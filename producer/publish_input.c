@@ -1,10 +1,10 @@
 #include "producer/publish_input.h"
 
-#include "common/base/mem.h"
+#include "common/base/buf.h"
+#include "common/cosmos/text.h"
 #include "common/cosmos/document.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -19,91 +19,97 @@ static struct wb_slice readable_id(struct wb_item_judge *judge, struct wb_slice 
 
 	wb_buf_clear(&judge->scratch);
 	if (wb_json_scan_document(text, NULL, &found, &at) != WB_JSON_OK || found.id.type != WB_JSON_STRING ||
-		found.id.raw.len > WB_DOCUMENT_ID_MAX ||
-		wb_json_string_decode(found.id.raw, &judge->scratch, &id) != WB_OK)
+		wb_cosmos_text_decode(found.id.raw, WB_DOCUMENT_ID_MAX, &judge->scratch, &id) != WB_OK)
 		return (struct wb_slice){ NULL, 0 };
 	return id;
 }
 
-static enum wb_reason judge_item(
-	const struct wb_publish_input *in, struct wb_slice text, struct wb_batch_write *ret, struct wb_error *why)
+static enum wb_err next_unchecked(struct wb_request_stream *stream, struct wb_slice *block, bool last,
+	struct wb_batch_write *ret, struct wb_error *e)
 {
-	if (in->unchecked) {
-		*ret = (struct wb_batch_write){ .document = text, .id = readable_id(in->judge, text), .op = in->op };
-		return WB_REASON_NONE;
-	}
-	if (in->op == WB_OP_DELETE)
-		return wb_item_delete_text(in->judge, text, ret, why);
-	return wb_item_document(in->judge, text, ret, why);
-}
+	struct wb_slice text;
+	enum wb_err err = wb_splitter_next(&stream->splitter, block, last, &text, e);
 
-static enum wb_err send_item(const struct wb_publish_input *in, const struct wb_splitter *splitter,
-	struct wb_slice text, bool *ret_kafka, struct wb_error *e)
-{
-	struct wb_batch_write item;
-	struct wb_error why;
-	enum wb_reason reason = judge_item(in, text, &item, &why);
-	enum wb_err err;
-
-	if (reason != WB_REASON_NONE)
-		return wb_error_set(e, WB_EINVAL, "line %lld: %s: %s", (long long)splitter->item_line,
-			wb_reason_text(reason), why.text);
-	err = wb_sender_send(in->sender, &item, e);
-	*ret_kafka = err != WB_OK;
-	return err;
-}
-
-static enum wb_err send_piece(const struct wb_publish_input *in, struct wb_splitter *splitter, struct wb_slice piece,
-	bool *ret_kafka, struct wb_error *e)
-{
-	struct wb_slice item;
-	enum wb_err err;
-
-	while ((err = wb_splitter_next(splitter, &piece, &item, e)) == WB_OK) {
-		err = send_item(in, splitter, item, ret_kafka, e);
-		if (err != WB_OK)
-			return err;
-	}
-	if (err == WB_ENOTFOUND)
-		return WB_OK;
+	if (err == WB_OK)
+		*ret = (struct wb_batch_write){
+			.document = text, .id = readable_id(&stream->judge, text), .op = stream->op
+		};
 	return err == WB_ETOOBIG ? WB_EINVAL : err;
 }
 
-static enum wb_err run(const struct wb_publish_input *in, struct wb_splitter *splitter, char *buffer, bool *ret_kafka,
-	struct wb_error *e)
+static enum wb_err next_checked(struct wb_request_stream *stream, struct wb_slice *block, bool last,
+	struct wb_batch_write *ret, struct wb_error *e)
 {
-	struct wb_slice item;
+	enum wb_err err = wb_request_stream_next(stream, block, last, ret);
+	const struct wb_request_error *why = &stream->error;
+
+	if (err != WB_EINVAL)
+		return err;
+	if (why->index < 0)
+		return wb_error_set(e, err, "%s", why->detail.text);
+	return wb_error_set(e, err, "line %lld: %s: %s", (long long)why->index,
+		why->reason == WB_REASON_NONE ? why->code : wb_reason_text(why->reason), why->detail.text);
+}
+
+/* Sends what is whole of a block. */
+static enum wb_err send_block(
+	const struct wb_publish_input *in, struct wb_slice *block, bool last, bool *ret_kafka, struct wb_error *e)
+{
+	struct wb_batch_write write;
 	enum wb_err err;
-	ssize_t n;
 
 	for (;;) {
-		n = read(in->fd, buffer, READ_BYTES);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return wb_error_set(e, WB_EIO, "%s: %s", in->name, strerror(errno));
-		if (n == 0)
-			break;
-		err = send_piece(in, splitter, wb_slice(buffer, (size_t)n), ret_kafka, e);
+		err = in->unchecked ? next_unchecked(in->stream, block, last, &write, e)
+				    : next_checked(in->stream, block, last, &write, e);
 		if (err != WB_OK)
+			return err == WB_ENOTFOUND ? WB_OK : err;
+		err = wb_sender_send(in->sender, &write, e);
+		if (err != WB_OK) {
+			*ret_kafka = true;
 			return err;
+		}
 	}
-	err = wb_splitter_end(splitter, &item, e);
-	if (err == WB_OK)
-		return send_item(in, splitter, item, ret_kafka, e);
-	return err == WB_ENOTFOUND ? WB_OK : err;
+}
+
+/* Appends what is there to read; *ret_last: nothing more comes. */
+static enum wb_err read_more(
+	const struct wb_publish_input *in, struct wb_buf *buffer, bool *ret_last, struct wb_error *e)
+{
+	char *to = wb_buf_reserve(buffer, READ_BYTES);
+	ssize_t n;
+
+	if (!to)
+		return wb_error_set(e, wb_buf_status(buffer), "%s: no memory to read on", in->name);
+	do
+		n = read(in->fd, to, READ_BYTES);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return wb_error_set(e, WB_EIO, "%s: %s", in->name, strerror(errno));
+	buffer->len += (size_t)n;
+	*ret_last = n == 0;
+	return WB_OK;
 }
 
 enum wb_err wb_publish_input_run(const struct wb_publish_input *in, bool *ret_kafka, struct wb_error *e)
 {
-	char *buffer = wb_xmalloc(READ_BYTES);
-	struct wb_splitter splitter;
-	enum wb_err err;
+	enum wb_err err = WB_OK;
+	struct wb_buf buffer;
+	bool last = false;
 
 	*ret_kafka = false;
-	wb_splitter_init(&splitter, in->format, in->judge->record_bytes_max);
-	err = run(in, &splitter, buffer, ret_kafka, e);
-	wb_splitter_release(&splitter);
-	free(buffer);
+	wb_buf_init(&buffer, in->stream->splitter.item_bytes_max + READ_BYTES + 1);
+	while (err == WB_OK && !last) {
+		struct wb_slice block;
+
+		err = read_more(in, &buffer, &last, e);
+		if (err != WB_OK)
+			break;
+		block = wb_buf_slice(&buffer);
+		err = send_block(in, &block, last, ret_kafka, e);
+		/* The beginning of an item goes before what is read next. */
+		(void)memmove(buffer.data, block.data, block.len);
+		wb_buf_truncate(&buffer, block.len);
+	}
+	wb_buf_release(&buffer);
 	return err;
 }

@@ -6,19 +6,16 @@
 #define WB_PRODUCER_PUBLISH_INPUT_H
 
 #include "common/base/error.h"
-#include "producer/item.h"
+#include "producer/request_stream.h"
 #include "producer/sender.h"
-#include "producer/splitter.h"
 
 #include <stdbool.h>
 
 struct wb_publish_input {
 	int fd;
 	const char *name; /* for messages: "-" is standard input */
-	enum wb_split_format format;
-	enum wb_op op;
 	bool unchecked;   /* items go out as they are; the key is the id where it can be read */
-	struct wb_item_judge *judge;
+	struct wb_request_stream *stream;
 	struct wb_sender *sender;
 };
 

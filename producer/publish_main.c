@@ -30,8 +30,8 @@ struct publish {
 	struct wb_publish_config config;
 	const char *file;
 	struct wb_log *log;
-	struct wb_json_paths paths;
-	struct wb_item_judge judge;
+	struct wb_item_rules rules;
+	struct wb_request_stream stream;
 	struct wb_kafka_producer *kafka;
 	struct wb_follow *follow;
 	struct wb_sender sender;
@@ -95,9 +95,13 @@ static int check_flags(
 	*ret_op = WB_OP_UPSERT;
 	if (c->op && !wb_request_op(wb_slice_cstr(c->op), ret_op, &refused))
 		return (int)wb_error_set(why, WB_EINVAL, "--op: %s", refused.detail.text);
-	if (c->unchecked && *ret_op == WB_OP_DELETE)
-		return (int)wb_error_set(
-			why, WB_EINVAL, "--unchecked cannot delete: a delete has no document to pass on");
+	if (c->unchecked && (*ret_op == WB_OP_DELETE || *ret_op == WB_OP_PATCH))
+		return (int)wb_error_set(why, WB_EINVAL,
+			"--unchecked cannot %s: the item that a %s is for has to be read", c->op, c->op);
+	if (c->generate_ids && (c->unchecked || (*ret_op != WB_OP_UPSERT && *ret_op != WB_OP_CREATE)))
+		return (int)wb_error_set(why, WB_EINVAL,
+			"--generate-ids is for upserts and creates that are checked: the others are passed on as they "
+			"are");
 	if (c->untracked && c->wait)
 		return (int)wb_error_set(why, WB_EINVAL, "--wait needs a job, so it does not go with --untracked");
 	if ((c->database && !wb_request_name_valid(wb_slice_cstr(c->database))) ||
@@ -241,7 +245,7 @@ static int give_up(struct publish *p, int code, const char *text)
 	return code;
 }
 
-static int publish(struct publish *p, enum wb_op op, enum wb_split_format format)
+static int publish(struct publish *p)
 {
 	const struct wb_outgoing_target target = {
 		.topic = p->config.kafka.topic_writes,
@@ -249,8 +253,7 @@ static int publish(struct publish *p, enum wb_op op, enum wb_split_format format
 		.database = wb_slice_cstr(p->config.database),
 		.container = wb_slice_cstr(p->config.container),
 	};
-	const struct wb_publish_input input = { p->fd, p->file, format, op, p->config.unchecked, &p->judge,
-		&p->sender };
+	const struct wb_publish_input input = { p->fd, p->file, p->config.unchecked, &p->stream, &p->sender };
 	struct wb_error why;
 	bool kafka;
 
@@ -261,7 +264,7 @@ static int publish(struct publish *p, enum wb_op op, enum wb_split_format format
 	if (wb_publish_input_run(&input, &kafka, &why) != WB_OK)
 		return give_up(p, kafka ? EXIT_KAFKA : EXIT_REFUSED, why.text);
 	if (p->sender.sent == 0)
-		return complain(p, EXIT_REFUSED, "the input holds nothing to publish");
+		return complain(p, EXIT_REFUSED, "there is nothing to publish in it");
 	if (wb_sender_settle(&p->sender, &why) != WB_OK)
 		return give_up(p, EXIT_KAFKA, why.text);
 	if (!p->config.untracked &&
@@ -283,22 +286,25 @@ static int run(struct publish *p)
 	int code;
 
 	if (check_flags(p, &op, &format, &why) != 0 ||
-		wb_partition_key_paths(p->config.intake.partition_key, &p->paths, &why) != WB_OK)
+		wb_partition_key_paths(p->config.intake.partition_key, &p->rules.paths, &why) != WB_OK)
 		return complain(p, EXIT_USAGE, why.text);
 	if (open_input(p, &why) != WB_OK)
 		return complain(p, EXIT_REFUSED, why.text);
 	p->show = !p->config.quiet && isatty(STDERR_FILENO);
 	wb_job_id_new(p->job);
-	if (wb_item_judge_init(&p->judge, &p->paths, wb_record_bytes_max(&p->config.kafka)) != WB_OK)
+	p->rules.record_bytes_max = wb_record_bytes_max(&p->config.kafka);
+	p->rules.generate_id = p->config.intake.generate_id || p->config.generate_ids;
+	/* What became of earlier items is told by give_up, which knows more. */
+	if (wb_request_stream_init(&p->stream, format, &p->rules, op, wb_slice_cstr(p->job), false) != WB_OK)
 		code = complain(p, EXIT_REFUSED, "out of memory");
 	else if (start_kafka(p, &why) != WB_OK)
 		code = complain(p, EXIT_KAFKA, why.text);
 	else
-		code = publish(p, op, format);
+		code = publish(p);
 	wb_follow_free(&p->follow);
 	if (p->kafka)
 		wb_kafka_producer_free(&p->kafka, 0);
-	wb_item_judge_release(&p->judge);
+	wb_request_stream_release(&p->stream);
 	if (p->fd > STDIN_FILENO)
 		(void)close(p->fd); /* was only read */
 	return code;
@@ -342,7 +348,7 @@ int main(int argc, char **argv)
 		wb_log_free(&p.log);
 		break;
 	}
-	wb_json_paths_release(&p.paths);
+	wb_json_paths_release(&p.rules.paths);
 	wb_options_release(&wb_publish_options, &p.config);
 	return check_output(&p, code);
 }

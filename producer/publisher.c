@@ -1,71 +1,43 @@
-#include "producer/publisher.h"
+#include "producer/publisher_internal.h"
 
 #include "common/base/clock.h"
+#include "common/base/crypto.h"
 #include "common/base/mem.h"
 #include "common/base/thread.h"
-#include "producer/outgoing.h"
+#include "common/contract/result.h"
 
-#include <stdatomic.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 
 #define RETRY_MS           5     /* while the producer's queue is full */
-#define DEADLINE_MS        50 /* how late a deadline may be noticed */
-#define WHY_SIZE           256
-#define ACCEPTED_BYTES_MAX 4096
+#define DEADLINE_MS        50    /* how late a deadline may be noticed */
+#define ACCEPTED_BYTES_MAX 16384 /* names and callback with every byte escaped */
+#define IDS_A_PARTITION    256   /* ids that tend to one partition of the results topic, one after the other */
+#define ID_TRIES           64    /* for the partition wanted: beyond so many, any will do */
 
-/* A job on its way. Three hold it: its owner until it is done, the acknowledgements of its records, and the one of
- * its accepted record. */
-struct flight {
-	struct wb_publisher *publisher;
-	char job[WB_JOB_ID_SIZE];
-	struct wb_batch batch;
-	struct wb_outgoing_target target;
-	struct wb_buf accepted;    /* the record, encoded at submission */
-	wb_publish_done_fn done_fn;
-	void *done_arg;
-	int64_t start_us, deadline_ms;
-	size_t count, bytes;
+/* Gives the documents' memory back: nobody looks at it any more. */
+static void release_memory(struct wb_flight *f)
+{
+	wb_batch_release(&f->batch);
+	if (f->memory.release)
+		f->memory.release(f->memory.arg);
+	f->memory.release = NULL;
+}
 
-	size_t next; /* first record that was not sent; belongs to the one that sends, as does all_sent */
-	bool all_sent; /* or given up: unsettled counts only what is under way */
-	atomic_size_t unsettled; /* records that were not acknowledged, plus one while not all are sent */
-	atomic_int refs;
-	atomic_int failed; /* enum wb_err of the first failure */
-	char why[WHY_SIZE]; /* of the first failure: written once, before it settles */
-
-	/* Under the publisher's lock. */
-	bool sending, stalled, accepting, done;
-	TAILQ_ENTRY(flight) active_link, stalled_link;
-};
-TAILQ_HEAD(flights, flight);
-
-struct wb_publisher {
-	struct wb_publisher_settings settings;
-	pthread_mutex_t lock;
-	pthread_cond_t wake;
-	pthread_t thread;
-	struct flights active; /* in the order of their deadlines */
-	struct flights stalled; /* waiting for room in the producer's queue, first come first served */
-	size_t active_count;
-	bool stopping;
-	struct wb_counter *jobs, *records, *bytes;
-	struct wb_histogram *seconds;
-};
-
-static void unref(struct flight *f)
+void wb_flight_unref(struct wb_flight *f)
 {
 	if (atomic_fetch_sub(&f->refs, 1) != 1)
 		return;
-	wb_buf_release(&f->accepted);
+	release_memory(f);
+	if (f->stream)
+		wb_mutex_release(&f->room_lock);
+	free(f->names);
 	free(f);
 }
 
 /* Ends the job for its submitter; only the first call does. */
-static void finish(struct flight *f, enum wb_err err, const char *why)
+static void finish(struct wb_flight *f, enum wb_err err, const char *why)
 {
 	struct wb_publisher *p = f->publisher;
 	bool first;
@@ -90,12 +62,11 @@ static void finish(struct flight *f, enum wb_err err, const char *why)
 		wb_counter_add(p->bytes, (double)f->bytes);
 		wb_histogram_observe(p->seconds, (double)(wb_clock_mono_us() - f->start_us) / 1e6);
 	}
-	wb_batch_release(&f->batch);
 	f->done_fn(f->done_arg, err, why);
-	unref(f);
+	wb_flight_unref(f);
 }
 
-static void note_failure(struct flight *f, enum wb_err err, const char *why)
+void wb_flight_note_failure(struct wb_flight *f, enum wb_err err, const char *why)
 {
 	int expected = WB_OK;
 
@@ -104,14 +75,14 @@ static void note_failure(struct flight *f, enum wb_err err, const char *why)
 	(void)snprintf(f->why, sizeof f->why, "%s", why ? why : wb_err_text(err)); /* cut to fit */
 }
 
-/* Queues the flight for the publisher's thread, unless it is done. */
-static void stall(struct flight *f)
+void wb_flight_stall(struct wb_flight *f)
 {
 	struct wb_publisher *p = f->publisher;
 
 	wb_mutex_lock(&p->lock);
 	if (!f->done && !f->stalled) {
 		f->stalled = true;
+		f->stalled_ms = wb_clock_mono_ms();
 		TAILQ_INSERT_TAIL(&p->stalled, f, stalled_link);
 		wb_cond_signal(&p->wake);
 	}
@@ -120,31 +91,55 @@ static void stall(struct flight *f)
 
 static void on_accepted_ack(void *arg, const struct wb_kafka_ack *ack)
 {
-	struct flight *f = arg;
+	struct wb_flight *f = arg;
 
 	finish(f, ack->err, ack->text);
-	unref(f);
+	wb_flight_unref(f);
+}
+
+static enum wb_err produce_accepted(struct wb_flight *f)
+{
+	const struct wb_publisher_settings *s = &f->publisher->settings;
+	struct wb_result_accepted accepted = {
+		.job = f->target.job,
+		.count = f->count,
+		.at_ms = f->at_ms,
+		.database = f->target.database,
+		.container = f->target.container,
+		.has_key = f->keyed,
+		.callback = f->callback,
+	};
+	struct wb_buf record;
+	enum wb_err err;
+
+	memcpy(accepted.key, f->key, sizeof accepted.key);
+	wb_buf_init(&record, ACCEPTED_BYTES_MAX);
+	wb_result_accepted_encode(&accepted, &record);
+	err = wb_buf_status(&record);
+	if (err == WB_OK)
+		err = wb_outgoing_accepted(s->kafka, s->topic_results, s->results_partitions, f->target.job,
+			wb_buf_slice(&record), on_accepted_ack, f);
+	wb_buf_release(&record);
+	return err;
 }
 
 /* Returns false when the producer's queue is full. */
-static bool send_accepted(struct flight *f)
+static bool send_accepted(struct wb_flight *f)
 {
-	const struct wb_publisher_settings *s = &f->publisher->settings;
 	enum wb_err err;
 
 	atomic_fetch_add(&f->refs, 1);
-	err = wb_outgoing_accepted(s->kafka, s->topic_results, s->results_partitions, f->target.job,
-		wb_buf_slice(&f->accepted), on_accepted_ack, f);
+	err = produce_accepted(f);
 	if (err == WB_OK)
 		return true;
 	if (err != WB_EFULL)
 		finish(f, err, wb_err_text(err));
-	unref(f);
+	wb_flight_unref(f);
 	return err != WB_EFULL;
 }
 
 /* All records are settled: the accepted record follows, unless the job failed or ran out of time. */
-static void conclude(struct flight *f)
+static void conclude(struct wb_flight *f)
 {
 	struct wb_publisher *p = f->publisher;
 	enum wb_err failed = (enum wb_err)atomic_load(&f->failed);
@@ -159,36 +154,37 @@ static void conclude(struct flight *f)
 	f->accepting = go_on;
 	wb_mutex_unlock(&p->lock);
 	if (go_on && !send_accepted(f))
-		stall(f);
+		wb_flight_stall(f);
 }
 
-static void settle(struct flight *f, size_t n)
+void wb_flight_settle(struct wb_flight *f, size_t n)
 {
 	if (atomic_fetch_sub(&f->unsettled, n) != n)
 		return;
+	release_memory(f);
 	conclude(f);
-	unref(f);
+	wb_flight_unref(f);
 }
 
 /* Nothing more of the flight is sent: what was not, is settled. */
-static void settle_rest(struct flight *f)
+static void settle_rest(struct wb_flight *f)
 {
 	if (f->all_sent)
 		return;
 	f->all_sent = true;
-	settle(f, f->count - f->next + 1);
+	wb_flight_settle(f, f->count - f->next + 1);
 }
 
 static void on_record_ack(void *arg, const struct wb_kafka_ack *ack)
 {
-	struct flight *f = arg;
+	struct wb_flight *f = arg;
 
-	note_failure(f, ack->err, ack->text);
-	settle(f, 1);
+	wb_flight_note_failure(f, ack->err, ack->text);
+	wb_flight_settle(f, 1);
 }
 
 /* Sends on; returns false when the producer's queue is full. Only one thread at a time may be in here. */
-static bool send_records(struct flight *f)
+static bool send_records(struct wb_flight *f)
 {
 	const struct wb_publisher_settings *s = &f->publisher->settings;
 	enum wb_err err = WB_OK;
@@ -201,23 +197,31 @@ static bool send_records(struct flight *f)
 	}
 	if (err == WB_EFULL)
 		return false;
-	note_failure(f, err, NULL);
+	wb_flight_note_failure(f, err, NULL);
 	settle_rest(f);
 	return true;
 }
 
-/* Takes up the oldest stalled flight; false when there is still no room. Called and left with the lock held. */
+/* Takes up the oldest stalled flight; false when there is still no room. Called and left with the lock held. A stream's
+ * owner is told, a little later than it stalled, and stalls again if it was for nothing. */
 static bool resume_stalled(struct wb_publisher *p)
 {
-	struct flight *f = TAILQ_FIRST(&p->stalled);
-	bool accepting = f->accepting, through;
+	struct wb_flight *f = TAILQ_FIRST(&p->stalled);
+	bool accepting = f->accepting, through = true;
 
+	if (f->stream && !accepting && wb_clock_mono_ms() - f->stalled_ms < RETRY_MS)
+		return false;
 	TAILQ_REMOVE(&p->stalled, f, stalled_link);
 	f->stalled = false;
 	f->sending = true;
 	atomic_fetch_add(&f->refs, 1);
 	wb_mutex_unlock(&p->lock);
-	through = accepting ? send_accepted(f) : send_records(f);
+	if (accepting)
+		through = send_accepted(f);
+	else if (f->stream)
+		wb_flight_tell_room(f);
+	else
+		through = send_records(f);
 	wb_mutex_lock(&p->lock);
 	f->sending = false;
 	if (!through && !f->done) {
@@ -225,7 +229,7 @@ static bool resume_stalled(struct wb_publisher *p)
 		TAILQ_INSERT_HEAD(&p->stalled, f, stalled_link);
 	}
 	wb_mutex_unlock(&p->lock);
-	unref(f);
+	wb_flight_unref(f);
 	wb_mutex_lock(&p->lock);
 	return through;
 }
@@ -234,7 +238,7 @@ static bool resume_stalled(struct wb_publisher *p)
  * is being sent is let be: its records are still needed. Called and left with the lock held. */
 static bool expire_one(struct wb_publisher *p, int64_t now_ms, bool all)
 {
-	struct flight *f;
+	struct wb_flight *f;
 
 	TAILQ_FOREACH(f, &p->active, active_link) {
 		if (!f->sending || (!all && f->deadline_ms > now_ms))
@@ -245,11 +249,11 @@ static bool expire_one(struct wb_publisher *p, int64_t now_ms, bool all)
 	atomic_fetch_add(&f->refs, 1);
 	wb_mutex_unlock(&p->lock);
 	if (all)
-		finish(f, WB_ECLOSED, "the service stops");
+		finish(f, WB_ECLOSED, WB_FLIGHT_STOPPING);
 	else
 		finish(f, WB_ETIMEDOUT, "Kafka did not acknowledge in time");
 	settle_rest(f);
-	unref(f);
+	wb_flight_unref(f);
 	wb_mutex_lock(&p->lock);
 	return true;
 }
@@ -268,7 +272,7 @@ static void *run(void *arg)
 			;
 		if (p->stopping)
 			break;
-		if (TAILQ_EMPTY(&p->active))
+		if (TAILQ_EMPTY(&p->active) && TAILQ_EMPTY(&p->stalled))
 			wb_cond_wait(&p->wake, &p->lock);
 		else if (TAILQ_EMPTY(&p->stalled) || !room)
 			(void)wb_cond_wait_until(
@@ -288,6 +292,7 @@ struct wb_publisher *wb_publisher_new(const struct wb_publisher_settings *settin
 	p->settings = *settings;
 	TAILQ_INIT(&p->active);
 	TAILQ_INIT(&p->stalled);
+	TAILQ_INIT(&p->open);
 	p->jobs = wb_metrics_counter(m, "writebehind_jobs_accepted_total", "Jobs that were accepted", "");
 	p->records = wb_metrics_counter(
 		m, "writebehind_records_published_total", "Records of accepted jobs that Kafka acknowledged", "");
@@ -304,6 +309,8 @@ struct wb_publisher *wb_publisher_new(const struct wb_publisher_settings *settin
 
 void wb_publisher_stop(struct wb_publisher *p)
 {
+	struct wb_flight *f;
+
 	wb_mutex_lock(&p->lock);
 	p->stopping = true;
 	wb_cond_signal(&p->wake);
@@ -315,6 +322,11 @@ void wb_publisher_stop(struct wb_publisher *p)
 		if (expire_one(p, 0, true))
 			continue;
 		(void)wb_cond_wait_until(&p->wake, &p->lock, wb_clock_mono_ms() + RETRY_MS);
+	}
+	/* Their owners hear of it, now or with the next write, and abort them. */
+	TAILQ_FOREACH(f, &p->open, active_link) {
+		wb_flight_note_failure(f, WB_ECLOSED, WB_FLIGHT_STOPPING);
+		wb_flight_tell_room(f);
 	}
 	wb_mutex_unlock(&p->lock);
 }
@@ -331,67 +343,95 @@ void wb_publisher_free(struct wb_publisher **publisher)
 	free(p);
 }
 
-static struct flight *flight_new(struct wb_publisher *p, const char *job, int64_t now_wall_ms, struct wb_batch *batch)
+static void copy_names(struct wb_flight *f, const struct wb_publish_job *job)
 {
-	struct flight *f = wb_xcalloc(1, sizeof *f);
+	const struct wb_slice from[] = { job->database, job->container, job->callback };
+	struct wb_slice *const to[] = { &f->target.database, &f->target.container, &f->callback };
+	size_t bytes = 0;
+	char *at;
+
+	for (size_t i = 0; i < WB_ARRAY_LEN(from); i++)
+		bytes += from[i].len;
+	if (bytes == 0)
+		return;
+	at = f->names = wb_xmalloc(bytes);
+	for (size_t i = 0; i < WB_ARRAY_LEN(from); i++) {
+		if (!from[i].data)
+			continue;
+		memcpy(at, from[i].data, from[i].len);
+		*to[i] = wb_slice(at, from[i].len);
+		at += from[i].len;
+	}
+}
+
+struct wb_flight *wb_flight_new(struct wb_publisher *p, const struct wb_publish_job *job)
+{
+	struct wb_flight *f = wb_xcalloc(1, sizeof *f);
 
 	f->publisher = p;
-	memcpy(f->job, job, WB_JOB_ID_SIZE);
-	f->batch = *batch;
-	wb_batch_init(batch, batch->max);
-	f->count = f->batch.count;
-	for (size_t i = 0; i < f->count; i++)
-		f->bytes += f->batch.writes[i].document.len;
-	f->target = (struct wb_outgoing_target){
-		.topic = p->settings.topic_writes,
-		.job = wb_slice(f->job, WB_JOB_ID_LEN),
-		.database = f->batch.database,
-		.container = f->batch.container,
-	};
-	wb_buf_init(&f->accepted, ACCEPTED_BYTES_MAX);
-	wb_outgoing_accepted_encode(&f->target, f->count, now_wall_ms, &f->accepted);
+	memcpy(f->job, job->id, WB_JOB_ID_SIZE);
+	f->at_ms = job->at_ms;
+	f->keyed = job->key != NULL;
+	if (job->key)
+		memcpy(f->key, job->key, sizeof f->key);
+	f->target.topic = p->settings.topic_writes;
+	f->target.job = wb_slice(f->job, WB_JOB_ID_LEN);
+	copy_names(f, job);
 	f->start_us = wb_clock_mono_us();
-	f->deadline_ms = f->start_us / 1000 + p->settings.timeout_ms;
-	atomic_init(&f->unsettled, f->count + 1);
-	atomic_init(&f->refs, 2);
+	atomic_init(&f->refs, 2); /* of whoever waits for its end, and of its records */
 	atomic_init(&f->failed, WB_OK);
 	return f;
 }
 
-void wb_publisher_submit(struct wb_publisher *p, const char job[WB_JOB_ID_SIZE], int64_t now_wall_ms,
-	struct wb_batch *batch, wb_publish_done_fn done, void *arg)
+bool wb_flight_activate(struct wb_flight *f)
 {
-	struct flight *f = flight_new(p, job, now_wall_ms, batch);
-	bool wait;
+	struct wb_publisher *p = f->publisher;
 
-	f->done_fn = done;
-	f->done_arg = arg;
-	if (wb_buf_status(&f->accepted) != WB_OK)
-		note_failure(f, WB_ENOMEM, NULL);
-	atomic_fetch_add(&f->refs, 1);
-	wb_mutex_lock(&p->lock);
 	if (p->stopping)
-		note_failure(f, WB_ECLOSED, "the service stops");
+		wb_flight_note_failure(f, WB_ECLOSED, WB_FLIGHT_STOPPING);
+	f->deadline_ms = wb_clock_mono_ms() + p->settings.timeout_ms;
 	TAILQ_INSERT_TAIL(&p->active, f, active_link);
 	if (p->active_count++ == 0)
 		wb_cond_signal(&p->wake);
 	/* Who comes while others wait for room waits behind them. */
-	wait = !p->stopping && !TAILQ_EMPTY(&p->stalled);
+	return !p->stopping && !TAILQ_EMPTY(&p->stalled);
+}
+
+void wb_publisher_submit(struct wb_publisher *p, const struct wb_publish_job *job, struct wb_batch *batch,
+	struct wb_publish_memory memory, bool here, wb_publish_done_fn done, void *arg)
+{
+	struct wb_flight *f = wb_flight_new(p, job);
+	bool wait, through = false;
+
+	f->batch = *batch;
+	wb_batch_init(batch, batch->max);
+	f->memory = memory;
+	f->target.values_stay = memory.release != NULL;
+	f->count = f->batch.count;
+	for (size_t i = 0; i < f->count; i++)
+		f->bytes += f->batch.writes[i].document.len;
+	f->done_fn = done;
+	f->done_arg = arg;
+	atomic_init(&f->unsettled, f->count + 1);
+	atomic_fetch_add(&f->refs, 1);
+	wb_mutex_lock(&p->lock);
+	wait = wb_flight_activate(f) || (!here && !p->stopping);
 	f->sending = !wait;
 	f->stalled = wait;
-	if (wait)
+	if (wait) {
 		TAILQ_INSERT_TAIL(&p->stalled, f, stalled_link);
+		wb_cond_signal(&p->wake);
+	}
 	wb_mutex_unlock(&p->lock);
 	if (!wait) {
-		bool through = send_records(f);
-
+		through = send_records(f);
 		wb_mutex_lock(&p->lock);
 		f->sending = false;
 		wb_mutex_unlock(&p->lock);
 		if (!through)
-			stall(f);
+			wb_flight_stall(f);
 	}
-	unref(f);
+	wb_flight_unref(f);
 }
 
 size_t wb_publisher_in_flight(struct wb_publisher *p)
@@ -402,4 +442,22 @@ size_t wb_publisher_in_flight(struct wb_publisher *p)
 	count = p->active_count;
 	wb_mutex_unlock(&p->lock);
 	return count;
+}
+
+void wb_publisher_new_id(struct wb_publisher *p, char ret[WB_JOB_ID_SIZE])
+{
+	int32_t partitions = p->settings.results_partitions, wanted;
+	uint8_t bytes[WB_JOB_ID_LEN / 2];
+	uint32_t tail;
+
+	wanted = (int32_t)(atomic_fetch_add(&p->ids, 1) / IDS_A_PARTITION % (uint32_t)partitions);
+	wb_crypto_random(bytes, sizeof bytes);
+	memcpy(&tail, bytes, sizeof tail);
+	for (int i = 0; i < ID_TRIES; i++) {
+		memcpy(bytes, &tail, sizeof tail);
+		wb_hex_encode(bytes, sizeof bytes, ret);
+		if (wb_murmur2_partition(wb_slice(ret, WB_JOB_ID_LEN), partitions) == wanted)
+			break;
+		tail++;
+	}
 }

@@ -1,51 +1,21 @@
 #include "producer/request_internal.h"
 
 #include "common/base/utf8.h"
-#include "common/cosmos/document.h"
+#include "producer/request_stream.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
-bool wb_request_refuse(
-	struct wb_request_error *error, unsigned status, const char *code, int64_t index, const char *format, ...)
+bool wb_request_keep(struct wb_request_parser *p, const struct wb_item_judge *judge, const struct wb_batch_write *write)
 {
-	va_list args;
-
-	*error = (struct wb_request_error){ .status = status, .code = code, .index = index };
-	va_start(args, format);
-	(void)vsnprintf(error->detail.text, sizeof error->detail.text, format, args); /* cut to fit */
-	va_end(args);
-	return false;
-}
-
-bool wb_request_refuse_item(
-	struct wb_request_parser *p, int64_t index, enum wb_reason reason, const struct wb_error *why)
-{
-	bool large = reason == WB_REASON_TOO_LARGE;
-
-	(void)wb_request_refuse(
-		p->error, large ? 413 : 400, large ? "document-too-large" : "invalid-document", index, "%s", why->text);
-	p->error->reason = reason;
-	return false;
-}
-
-static bool out_of_memory(struct wb_request_error *error)
-{
-	return wb_request_refuse(error, 503, "overloaded", -1, "no memory for this request now");
-}
-
-bool wb_request_keep(struct wb_request_parser *p, const struct wb_batch_write *item)
-{
-	switch (wb_item_keep(&p->judge, item, p->batch)) {
+	switch (wb_item_keep(judge, write, p->batch)) {
 	case WB_OK:
 		return true;
 	case WB_ETOOBIG:
 		return wb_request_refuse(p->error, 413, "too-many-operations", -1,
 			"a request may hold %zu writes (http.max.operations)", p->rules->max_operations);
 	default:
-		return out_of_memory(p->error);
+		return wb_request_refuse_memory(p->error);
 	}
 }
 
@@ -104,16 +74,10 @@ bool wb_request_format(struct wb_slice content_type, enum wb_body_format *ret)
 
 bool wb_request_op(struct wb_slice word, enum wb_op *ret_op, struct wb_request_error *ret)
 {
-	enum wb_op op;
-
-	if (!wb_op_parse(word, &op))
-		return wb_request_refuse(ret, 400, "unknown-operation", -1, "\"%.*s\" is no operation: upsert, delete",
+	return wb_op_parse(word, ret_op) ||
+		wb_request_refuse(ret, 400, "unknown-operation", -1,
+			"\"%.*s\" is no operation: upsert, create, replace, delete, patch",
 			(int)(word.len > 40 ? 40 : word.len), word.data);
-	if (op != WB_OP_UPSERT && op != WB_OP_DELETE)
-		return wb_request_refuse(ret, 400, "operation-not-supported", -1,
-			"the operation %s is not taken: upsert, delete", wb_op_text(op));
-	*ret_op = op;
-	return true;
 }
 
 bool wb_request_name_valid(struct wb_slice name)
@@ -130,62 +94,44 @@ bool wb_request_name_valid(struct wb_slice name)
 	return true;
 }
 
-static bool is_blank(struct wb_slice line)
-{
-	for (size_t i = 0; i < line.len; i++) {
-		if (line.data[i] != ' ' && line.data[i] != '\t' && line.data[i] != '\r')
-			return false;
-	}
-	return true;
-}
-
-static bool parse_line(struct wb_request_parser *p, struct wb_slice line, int64_t number)
-{
-	struct wb_batch_write item;
-	enum wb_reason reason;
-	struct wb_error why;
-
-	if (p->defaults->op == WB_OP_DELETE)
-		reason = wb_item_delete_text(&p->judge, line, &item, &why);
-	else
-		reason = wb_item_document(&p->judge, line, &item, &why);
-	if (reason != WB_REASON_NONE)
-		return wb_request_refuse_item(p, number, reason, &why);
-	return wb_request_keep(p, &item);
-}
-
 static bool parse_ndjson(struct wb_request_parser *p, struct wb_slice body)
 {
-	int64_t number = 0;
+	struct wb_request_stream s;
+	struct wb_batch_write write;
+	enum wb_err err = wb_request_stream_init(
+		&s, WB_SPLIT_NDJSON, &p->rules->item, p->defaults->op, p->defaults->job, false);
+	bool good = err == WB_OK || wb_request_refuse_memory(p->error);
 
-	while (body.len) {
-		const char *newline = memchr(body.data, '\n', body.len);
-		struct wb_slice line = { body.data, newline ? (size_t)(newline - body.data) : body.len };
-
-		number++;
-		body.data += line.len + (newline != NULL);
-		body.len -= line.len + (newline != NULL);
-		if (!is_blank(line) && !parse_line(p, line, number))
-			return false;
+	while (good && (err = wb_request_stream_next(&s, &body, true, &write)) == WB_OK)
+		good = wb_request_keep(p, &s.judge, &write);
+	if (err == WB_EINVAL) {
+		*p->error = s.error;
+		good = false;
 	}
-	return true;
+	wb_request_stream_release(&s);
+	return good;
+}
+
+static bool parse_json(struct wb_request_parser *p, struct wb_slice body)
+{
+	bool good;
+
+	if (wb_item_judge_init(&p->judge, &p->rules->item, p->defaults->job) != WB_OK)
+		good = wb_request_refuse_memory(p->error);
+	else
+		good = wb_request_parse_json(p, body);
+	wb_item_judge_release(&p->judge);
+	if (good && p->batch->count == 0)
+		return wb_request_refuse(p->error, 400, "empty-batch", -1, "there is nothing to publish in it");
+	return good;
 }
 
 bool wb_request_parse(struct wb_slice body, enum wb_body_format format, const struct wb_request_rules *rules,
 	const struct wb_request_defaults *defaults, struct wb_batch *batch, struct wb_request_error *ret)
 {
 	struct wb_request_parser p = { .rules = rules, .defaults = defaults, .batch = batch, .error = ret };
-	bool good;
 
 	batch->database = defaults->database;
 	batch->container = defaults->container;
-	if (wb_item_judge_init(&p.judge, &rules->paths, rules->record_bytes_max) != WB_OK) {
-		wb_item_judge_release(&p.judge);
-		return out_of_memory(ret);
-	}
-	good = format == WB_BODY_NDJSON ? parse_ndjson(&p, body) : wb_request_parse_json(&p, body);
-	if (good && batch->count == 0)
-		good = wb_request_refuse(ret, 400, "empty-batch", -1, "the request holds no write");
-	wb_item_judge_release(&p.judge);
-	return good;
+	return format == WB_BODY_NDJSON ? parse_ndjson(&p, body) : parse_json(&p, body);
 }

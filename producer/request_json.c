@@ -1,189 +1,54 @@
+#include "common/cosmos/text.h"
+#include "producer/operation.h"
 #include "producer/request_internal.h"
 
-#include <string.h>
+#define ENVELOPE_MEMBERS "operations or documents, database and container"
 
 /* The members of the envelope that were met. */
 struct envelope {
-	bool database, container, writes;
+	bool database, container, callback, writes;
 };
 
-/* One element of "operations". */
-struct operation {
-	bool has_op, has_document;
-	struct wb_json_value op, id, key;
-	struct wb_batch_write document; /* judged as soon as it is met; strings in the judge's scratch */
-};
-
-static bool refuse_json(struct wb_request_parser *p, const struct wb_json_reader *r, int64_t index)
+static bool refuse_json(struct wb_request_parser *p, const struct wb_json_reader *r)
 {
-	if (index < 0)
-		return wb_request_refuse(p->error, 400, "invalid-json", -1, "%s at byte %zu of the body", r->error.text,
-			r->error.offset);
-	(void)wb_request_refuse(
-		p->error, 400, "invalid-document", index, "%s at byte %zu of the body", r->error.text, r->error.offset);
-	p->error->reason = wb_item_scan_reason(r->status);
-	return false;
+	return wb_request_refuse(
+		p->error, 400, "invalid-json", -1, "%s at byte %zu of the body", r->error.text, r->error.offset);
 }
 
-static bool refuse_member(struct wb_request_parser *p, struct wb_slice name, int64_t index, bool twice)
+static bool read_write(struct wb_request_parser *p, struct wb_json_reader *r, bool operations)
 {
-	return wb_request_refuse(p->error, 400, twice ? "duplicate-member" : "unknown-member", index,
-		"the member %.*s %s", (int)(name.len > 80 ? 80 : name.len), name.data,
-		twice ? "stands twice" : "is not known here");
-}
+	const struct wb_operation_place at = {
+		.judge = &p->judge,
+		.op = p->defaults->op,
+		.named = operations,
+		.index = (int64_t)p->batch->count,
+		.seq = p->batch->count,
+		.bytes_of = "the body",
+		.error = p->error,
+	};
+	bool document = !operations && at.op != WB_OP_DELETE && at.op != WB_OP_PATCH;
+	struct wb_batch_write write;
 
-/* Judges the document that is next in the text. */
-static bool read_document(
-	struct wb_request_parser *p, struct wb_json_reader *r, int64_t index, struct wb_batch_write *ret)
-{
-	struct wb_json_document found;
-	enum wb_reason reason;
-	struct wb_error why;
-
-	if (wb_json_reader_document(r, p->judge.paths, &found) != WB_JSON_OK)
-		return refuse_json(p, r, index);
-	reason = wb_item_found(&p->judge, &found, ret, &why);
-	return reason == WB_REASON_NONE || wb_request_refuse_item(p, index, reason, &why);
-}
-
-/* Judges the {"id":…,"partitionKey":…} that is next in the text. */
-static bool read_delete(
-	struct wb_request_parser *p, struct wb_json_reader *r, int64_t index, struct wb_batch_write *ret)
-{
-	struct wb_json_value object;
-	enum wb_reason reason;
-	struct wb_error why;
-
-	if (wb_json_reader_skip(r, &object) != WB_JSON_OK)
-		return refuse_json(p, r, index);
-	reason = wb_item_delete_text(&p->judge, object.raw, ret, &why);
-	return reason == WB_REASON_NONE || wb_request_refuse_item(p, index, reason, &why);
-}
-
-/* A bare array, or the value of "documents". */
-static bool read_documents(struct wb_request_parser *p, struct wb_json_reader *r)
-{
-	struct wb_batch_write item;
-	int64_t index = 0;
-	int more;
-
-	if (wb_json_reader_enter(r) != '[')
-		return r->status != WB_JSON_OK
-			? refuse_json(p, r, -1)
-			: wb_request_refuse(p->error, 400, "invalid-request", -1, "\"documents\" must be an array");
-	while ((more = wb_json_reader_next(r, NULL)) == 1) {
-		bool good = p->defaults->op == WB_OP_DELETE ? read_delete(p, r, index, &item)
-							    : read_document(p, r, index, &item);
-
-		if (!good || !wb_request_keep(p, &item))
-			return false;
-		index++;
-	}
-	return more == 0 || refuse_json(p, r, -1);
-}
-
-static bool operation_member(
-	struct wb_request_parser *p, struct wb_json_reader *r, int64_t index, struct wb_slice name, struct operation *o)
-{
-	struct wb_json_value *value = NULL;
-
-	if (wb_json_name_is(name, "document")) {
-		if (o->has_document)
-			return refuse_member(p, name, index, true);
-		o->has_document = true;
-		return read_document(p, r, index, &o->document);
-	}
-	if (wb_json_name_is(name, "op"))
-		value = &o->op;
-	else if (wb_json_name_is(name, "id"))
-		value = &o->id;
-	else if (wb_json_name_is(name, "partitionKey"))
-		value = &o->key;
-	else
-		return refuse_member(p, name, index, false);
-	if (value->type != WB_JSON_ABSENT)
-		return refuse_member(p, name, index, true);
-	return wb_json_reader_skip(r, value) == WB_JSON_OK || refuse_json(p, r, index);
-}
-
-static bool operation_word(struct wb_request_parser *p, const struct operation *o, int64_t index, enum wb_op *ret)
-{
-	struct wb_slice word = o->op.raw;
-
-	if (o->op.type == WB_JSON_ABSENT) {
-		*ret = p->defaults->op;
-		return true;
-	}
-	if (o->op.type != WB_JSON_STRING)
-		return wb_request_refuse(p->error, 400, "unknown-operation", index, "\"op\" must be a string");
-	/* An operation's word has no character that needs an escape. */
-	word.data++;
-	word.len -= 2;
-	if (wb_request_op(word, ret, p->error))
-		return true;
-	p->error->index = index;
-	return false;
-}
-
-static bool finish_operation(struct wb_request_parser *p, struct operation *o, int64_t index)
-{
-	struct wb_batch_write item;
-	enum wb_reason reason;
-	struct wb_error why;
-	enum wb_op op;
-
-	if (!operation_word(p, o, index, &op))
+	if (document ? !wb_operation_document(&at, r, &write) : !wb_operation_read(&at, r, &write))
 		return false;
-	if (op == WB_OP_UPSERT) {
-		if (!o->has_document)
-			return wb_request_refuse(
-				p->error, 400, "invalid-operation", index, "an upsert needs \"document\"");
-		if (o->id.type != WB_JSON_ABSENT || o->key.type != WB_JSON_ABSENT)
-			return wb_request_refuse(p->error, 400, "invalid-operation", index,
-				"an upsert takes id and partition key from its document: \"id\" and \"partitionKey\" "
-				"are for deletes");
-		return wb_request_keep(p, &o->document);
-	}
-	if (o->has_document)
-		return wb_request_refuse(p->error, 400, "invalid-operation", index,
-			"a delete has \"id\" and \"partitionKey\", no \"document\"");
-	reason = wb_item_delete(&p->judge, &o->id, &o->key, &item, &why);
-	if (reason != WB_REASON_NONE)
-		return wb_request_refuse_item(p, index, reason, &why);
-	return wb_request_keep(p, &item);
+	return wb_request_keep(p, &p->judge, &write);
 }
 
-static bool read_operation(struct wb_request_parser *p, struct wb_json_reader *r, int64_t index)
+/* The value of "operations" or "documents", or a bare array. */
+static bool read_writes(struct wb_request_parser *p, struct wb_json_reader *r, bool operations)
 {
-	struct operation o = { 0 };
-	struct wb_slice name;
-	int more;
-
-	if (wb_json_reader_enter(r) != '{')
-		return r->status != WB_JSON_OK
-			? refuse_json(p, r, index)
-			: wb_request_refuse(p->error, 400, "invalid-operation", index, "an operation is an object");
-	while ((more = wb_json_reader_next(r, &name)) == 1) {
-		if (!operation_member(p, r, index, name, &o))
-			return false;
-	}
-	return more == 0 ? finish_operation(p, &o, index) : refuse_json(p, r, index);
-}
-
-static bool read_operations(struct wb_request_parser *p, struct wb_json_reader *r)
-{
-	int64_t index = 0;
 	int more;
 
 	if (wb_json_reader_enter(r) != '[')
 		return r->status != WB_JSON_OK
-			? refuse_json(p, r, -1)
-			: wb_request_refuse(p->error, 400, "invalid-request", -1, "\"operations\" must be an array");
+			? refuse_json(p, r)
+			: wb_request_refuse(p->error, 400, "invalid-request", -1, "\"%s\" must be an array",
+				  operations ? "operations" : "documents");
 	while ((more = wb_json_reader_next(r, NULL)) == 1) {
-		if (!read_operation(p, r, index++))
+		if (!read_write(p, r, operations))
 			return false;
 	}
-	return more == 0 || refuse_json(p, r, -1);
+	return more == 0 || refuse_json(p, r);
 }
 
 static bool read_target(struct wb_request_parser *p, struct wb_json_reader *r, const char *member, struct wb_slice *ret)
@@ -192,17 +57,36 @@ static bool read_target(struct wb_request_parser *p, struct wb_json_reader *r, c
 	struct wb_json_value value;
 
 	if (wb_json_reader_skip(r, &value) != WB_JSON_OK)
-		return refuse_json(p, r, -1);
+		return refuse_json(p, r);
 	wb_buf_clear(&p->judge.scratch);
-	if (value.type != WB_JSON_STRING || value.raw.len > 6 * WB_NAME_LEN_MAX + 2 ||
-		wb_json_string_decode(value.raw, &p->judge.scratch, &decoded) != WB_OK ||
+	if (value.type != WB_JSON_STRING ||
+		wb_cosmos_text_decode(value.raw, WB_NAME_LEN_MAX, &p->judge.scratch, &decoded) != WB_OK ||
 		!wb_request_name_valid(decoded))
 		return wb_request_refuse(p->error, 400, "invalid-request", -1,
 			"\"%s\" must be a name: 1 to %d bytes, none of / \\ ? #, no space at the end", member,
 			WB_NAME_LEN_MAX);
 	if (wb_batch_keep(p->batch, decoded, &kept) != WB_OK)
-		return wb_request_refuse(p->error, 503, "overloaded", -1, "no memory for this request now");
+		return wb_request_refuse_memory(p->error);
 	*ret = kept;
+	return true;
+}
+
+/* Only its shape: what it may name is the callbacks' to judge. */
+static bool read_callback(struct wb_request_parser *p, struct wb_json_reader *r)
+{
+	struct wb_json_value value;
+	struct wb_slice decoded;
+
+	if (wb_json_reader_skip(r, &value) != WB_JSON_OK)
+		return refuse_json(p, r);
+	wb_buf_clear(&p->judge.scratch);
+	if (value.type != WB_JSON_STRING ||
+		wb_cosmos_text_decode(value.raw, WB_CALLBACK_LEN_MAX, &p->judge.scratch, &decoded) != WB_OK ||
+		decoded.len == 0)
+		return wb_request_refuse(p->error, 400, "invalid-request", -1,
+			"\"callback\" must be a URL of at most %d bytes", WB_CALLBACK_LEN_MAX);
+	if (wb_batch_keep(p->batch, decoded, &p->batch->callback) != WB_OK)
+		return wb_request_refuse_memory(p->error);
 	return true;
 }
 
@@ -217,14 +101,20 @@ static bool envelope_member(
 			return wb_request_refuse(p->error, 400, "invalid-request", -1,
 				"only one of \"operations\" and \"documents\" may stand in a request, once");
 		seen->writes = true;
-		return documents ? read_documents(p, r) : read_operations(p, r);
+		return read_writes(p, r, !documents);
 	}
-	met = wb_json_name_is(name, "database")      ? &seen->database
-		: wb_json_name_is(name, "container") ? &seen->container
-						     : NULL;
-	if (!met || *met)
-		return refuse_member(p, name, -1, met != NULL);
+	met = wb_json_name_is(name, "database")                            ? &seen->database
+		: wb_json_name_is(name, "container")                       ? &seen->container
+		: p->rules->callbacks && wb_json_name_is(name, "callback") ? &seen->callback
+									   : NULL;
+	if (!met)
+		return wb_request_refuse_unknown(
+			p->error, -1, name, p->rules->callbacks ? ENVELOPE_MEMBERS ", and callback" : ENVELOPE_MEMBERS);
+	if (*met)
+		return wb_request_refuse_twice(p->error, -1, name);
 	*met = true;
+	if (met == &seen->callback)
+		return read_callback(p, r);
 	return met == &seen->database ? read_target(p, r, "database", &p->batch->database)
 				      : read_target(p, r, "container", &p->batch->container);
 }
@@ -236,13 +126,13 @@ static bool read_envelope(struct wb_request_parser *p, struct wb_json_reader *r)
 	int more;
 
 	if (wb_json_reader_enter(r) != '{')
-		return refuse_json(p, r, -1);
+		return refuse_json(p, r);
 	while ((more = wb_json_reader_next(r, &name)) == 1) {
 		if (!envelope_member(p, r, name, &seen))
 			return false;
 	}
 	if (more != 0)
-		return refuse_json(p, r, -1);
+		return refuse_json(p, r);
 	return seen.writes ||
 		wb_request_refuse(p->error, 400, "invalid-request", -1,
 			"the object has neither \"operations\" nor \"documents\"");
@@ -256,16 +146,16 @@ bool wb_request_parse_json(struct wb_request_parser *p, struct wb_slice body)
 	wb_json_reader_init(&r, body);
 	type = wb_json_reader_peek(&r);
 	if (type == WB_JSON_ARRAY) {
-		if (!read_documents(p, &r))
+		if (!read_writes(p, &r, false))
 			return false;
 	} else if (type == WB_JSON_OBJECT) {
 		if (!read_envelope(p, &r))
 			return false;
 	} else if (wb_json_reader_skip(&r, NULL) != WB_JSON_OK) {
-		return refuse_json(p, &r, -1);
+		return refuse_json(p, &r);
 	}
 	if (wb_json_reader_end(&r) != WB_JSON_OK)
-		return refuse_json(p, &r, -1);
+		return refuse_json(p, &r);
 	return type == WB_JSON_ARRAY || type == WB_JSON_OBJECT ||
 		wb_request_refuse(
 			p->error, 400, "invalid-request", -1, "the body must be an array of documents or an object");

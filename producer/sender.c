@@ -1,6 +1,7 @@
 #include "producer/sender.h"
 
 #include "common/base/clock.h"
+#include "common/contract/result.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -141,11 +142,18 @@ static enum wb_err send_accepted(
 enum wb_err wb_sender_accept(
 	struct wb_sender *s, const char *topic, int32_t partitions, int64_t now_wall_ms, struct wb_error *e)
 {
+	const struct wb_result_accepted accepted = {
+		.job = s->target.job,
+		.count = s->sent,
+		.at_ms = now_wall_ms,
+		.database = s->target.database,
+		.container = s->target.container,
+	};
 	struct wb_buf record;
 	enum wb_err err;
 
 	wb_buf_init(&record, ACCEPTED_BYTES_MAX);
-	wb_outgoing_accepted_encode(&s->target, s->sent, now_wall_ms, &record);
+	wb_result_accepted_encode(&accepted, &record);
 	err = wb_buf_status(&record);
 	if (err == WB_OK)
 		err = send_accepted(s, topic, partitions, wb_buf_slice(&record), e);

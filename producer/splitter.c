@@ -1,5 +1,6 @@
 #include "producer/splitter.h"
 
+#include <assert.h>
 #include <string.h>
 
 void wb_splitter_init(struct wb_splitter *s, enum wb_split_format format, size_t item_bytes_max)
@@ -7,12 +8,6 @@ void wb_splitter_init(struct wb_splitter *s, enum wb_split_format format, size_t
 	*s = (struct wb_splitter){
 		.format = format, .item_bytes_max = item_bytes_max, .line = 1, .item_line = 1, .state = WB_SPLIT_BEFORE
 	};
-	wb_buf_init(&s->part, item_bytes_max);
-}
-
-void wb_splitter_release(struct wb_splitter *s)
-{
-	wb_buf_release(&s->part);
 }
 
 static bool is_space(char c)
@@ -22,78 +17,52 @@ static bool is_space(char c)
 
 static enum wb_err too_big(const struct wb_splitter *s, struct wb_error *e)
 {
-	return wb_error_set(e, WB_ETOOBIG, "an item that begins in line %lld is larger than %zu bytes",
-		(long long)s->item_line, s->item_bytes_max);
+	return wb_error_set(e, WB_ETOOBIG, "what begins in line %lld is larger than %zu bytes", (long long)s->item_line,
+		s->item_bytes_max);
 }
 
-/* Adds the end of an item; gives it out from where it stands when it is in one piece. */
-static enum wb_err complete(
-	struct wb_splitter *s, const char *data, size_t len, struct wb_slice *ret, struct wb_error *e)
+static void advance(struct wb_slice *block, size_t n)
 {
-	if (s->part.len == 0) {
-		if (len > s->item_bytes_max)
-			return too_big(s, e);
-		*ret = wb_slice(data, len);
-		return WB_OK;
-	}
-	wb_buf_append(&s->part, data, len);
-	if (wb_buf_status(&s->part) != WB_OK)
-		return too_big(s, e);
-	*ret = wb_buf_slice(&s->part);
-	s->part_given = true;
-	return WB_OK;
+	block->data += n;
+	block->len -= n;
 }
 
-/* Keeps what is the beginning of an item. */
-static enum wb_err keep(struct wb_splitter *s, const char *data, size_t len, struct wb_error *e)
+static bool is_blank(struct wb_slice line)
 {
-	wb_buf_append(&s->part, data, len);
-	return wb_buf_status(&s->part) == WB_OK ? WB_ENOTFOUND : too_big(s, e);
-}
-
-static void advance(struct wb_slice *input, size_t n)
-{
-	input->data += n;
-	input->len -= n;
-}
-
-/* Without the carriage return of CRLF; true when nothing but space is left. */
-static bool trim_line(struct wb_slice *line)
-{
-	if (line->len && line->data[line->len - 1] == '\r')
-		line->len--;
-	for (size_t i = 0; i < line->len; i++) {
-		if (!is_space(line->data[i]))
+	for (size_t i = 0; i < line.len; i++) {
+		if (!is_space(line.data[i]))
 			return false;
 	}
 	return true;
 }
 
-static enum wb_err next_line(struct wb_splitter *s, struct wb_slice *input, struct wb_slice *ret, struct wb_error *e)
+static enum wb_err next_line(
+	struct wb_splitter *s, struct wb_slice *block, bool last, struct wb_slice *ret, struct wb_error *e)
 {
-	while (input->len) {
-		const char *newline = memchr(input->data, '\n', input->len);
-		size_t len = newline ? (size_t)(newline - input->data) : input->len;
-		const char *data = input->data;
-		enum wb_err err;
+	while (block->len) {
+		const char *newline = memchr(block->data + s->followed, '\n', block->len - s->followed);
+		struct wb_slice line = { block->data, newline ? (size_t)(newline - block->data) : block->len };
 
 		s->item_line = s->line;
-		advance(input, len + (newline != NULL));
-		if (!newline)
-			return keep(s, data, len, e);
-		s->line++;
-		err = complete(s, data, len, ret, e);
-		if (err != WB_OK || !trim_line(ret))
-			return err;
-		if (s->part_given)
-			wb_buf_clear(&s->part);
-		s->part_given = false;
+		if (line.len > s->item_bytes_max)
+			return too_big(s, e);
+		s->followed = newline || last ? 0 : line.len;
+		if (s->followed)
+			return WB_ENOTFOUND;
+		s->line += newline != NULL;
+		advance(block, line.len + (newline != NULL));
+		if (is_blank(line))
+			continue;
+		if (line.data[line.len - 1] == '\r')
+			line.len--;
+		*ret = line;
+		return WB_OK;
 	}
 	return WB_ENOTFOUND;
 }
 
 /* Follows one byte of an element; false when the byte ends it. */
-static bool inside(struct wb_splitter *s, char c)
+static inline bool inside(struct wb_splitter *s, char c)
 {
 	if (s->in_string) {
 		if (s->escaped)
@@ -140,36 +109,50 @@ static enum wb_err between(struct wb_splitter *s, char c, struct wb_error *e)
 	return WB_OK;
 }
 
-/* The rest of an element whose first byte is the input's: up to its end, or all of the input. */
+/* The rest of an element whose first byte is the block's: up to its end, or all of the block. */
 static enum wb_err rest_of_element(
-	struct wb_splitter *s, struct wb_slice *input, struct wb_slice *ret, struct wb_error *e)
+	struct wb_splitter *s, struct wb_slice *block, struct wb_slice *ret, struct wb_error *e)
 {
-	const char *data = input->data;
-	size_t len = 0;
+	struct wb_slice element = { block->data, s->followed };
+	char end;
 
-	while (len < input->len && inside(s, data[len])) {
-		s->line += data[len] == '\n';
-		len++;
+	while (element.len < block->len && inside(s, element.data[element.len]))
+		s->line += element.data[element.len++] == '\n';
+	if (element.len > s->item_bytes_max)
+		return too_big(s, e);
+	if (element.len == block->len) {
+		s->followed = element.len;
+		return WB_ENOTFOUND;
 	}
-	if (len == input->len) {
-		advance(input, len);
-		return keep(s, data, len, e);
-	}
-	s->state = data[len] == ',' ? WB_SPLIT_ELEMENT : WB_SPLIT_AFTER;
-	advance(input, len + 1);
-	if (data[len] == '}')
+	s->followed = 0;
+	end = element.data[element.len];
+	s->state = end == ',' ? WB_SPLIT_ELEMENT : WB_SPLIT_AFTER;
+	advance(block, element.len + 1);
+	if (end == '}')
 		return wb_error_set(e, WB_EINVAL, "line %lld: a } without {", (long long)s->line);
-	return complete(s, data, len, ret, e);
+	*ret = element;
+	return WB_OK;
 }
 
-static enum wb_err next_element(struct wb_splitter *s, struct wb_slice *input, struct wb_slice *ret, struct wb_error *e)
+static enum wb_err end_of_array(const struct wb_splitter *s, bool last, struct wb_error *e)
 {
-	while (input->len) {
-		char c = *input->data;
-		enum wb_err err;
+	if (!last || s->state == WB_SPLIT_AFTER)
+		return WB_ENOTFOUND;
+	return wb_error_set(e, WB_EINVAL, "line %lld: the input ends before the array does", (long long)s->line);
+}
 
-		if (s->state == WB_SPLIT_INSIDE)
-			return rest_of_element(s, input, ret, e);
+static enum wb_err next_element(
+	struct wb_splitter *s, struct wb_slice *block, bool last, struct wb_slice *ret, struct wb_error *e)
+{
+	enum wb_err err;
+
+	while (block->len) {
+		char c = *block->data;
+
+		if (s->state == WB_SPLIT_INSIDE) {
+			err = rest_of_element(s, block, ret, e);
+			return err == WB_ENOTFOUND ? end_of_array(s, last, e) : err;
+		}
 		if (!is_space(c)) {
 			err = between(s, c, e);
 			if (err != WB_OK)
@@ -177,47 +160,25 @@ static enum wb_err next_element(struct wb_splitter *s, struct wb_slice *input, s
 		}
 		if (s->state != WB_SPLIT_INSIDE) {
 			s->line += c == '\n';
-			advance(input, 1);
+			advance(block, 1);
 		}
 	}
-	return WB_ENOTFOUND;
+	return end_of_array(s, last, e);
 }
 
-enum wb_err wb_splitter_next(struct wb_splitter *s, struct wb_slice *input, struct wb_slice *ret, struct wb_error *e)
+enum wb_err wb_splitter_next(
+	struct wb_splitter *s, struct wb_slice *block, bool last, struct wb_slice *ret, struct wb_error *e)
 {
-	if (s->part_given)
-		wb_buf_clear(&s->part);
-	s->part_given = false;
+	assert(s->followed <= block->len);
 	while (s->format == WB_SPLIT_AUTO) {
-		if (input->len == 0)
+		if (block->len == 0)
 			return WB_ENOTFOUND;
-		if (!is_space(*input->data)) {
-			s->format = *input->data == '[' ? WB_SPLIT_ARRAY : WB_SPLIT_NDJSON;
+		if (!is_space(*block->data)) {
+			s->format = *block->data == '[' ? WB_SPLIT_ARRAY : WB_SPLIT_NDJSON;
 			break;
 		}
-		s->line += *input->data == '\n';
-		advance(input, 1);
+		s->line += *block->data == '\n';
+		advance(block, 1);
 	}
-	return s->format == WB_SPLIT_ARRAY ? next_element(s, input, ret, e) : next_line(s, input, ret, e);
-}
-
-enum wb_err wb_splitter_end(struct wb_splitter *s, struct wb_slice *ret, struct wb_error *e)
-{
-	struct wb_slice line;
-
-	if (s->part_given)
-		wb_buf_clear(&s->part);
-	s->part_given = false;
-	if (s->format == WB_SPLIT_ARRAY) {
-		if (s->state == WB_SPLIT_AFTER)
-			return WB_ENOTFOUND;
-		return wb_error_set(
-			e, WB_EINVAL, "line %lld: the input ends before the array does", (long long)s->line);
-	}
-	line = wb_buf_slice(&s->part);
-	if (s->part.len == 0 || trim_line(&line))
-		return WB_ENOTFOUND;
-	s->part_given = true;
-	*ret = line;
-	return WB_OK;
+	return s->format == WB_SPLIT_ARRAY ? next_element(s, block, last, ret, e) : next_line(s, block, last, ret, e);
 }

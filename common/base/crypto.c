@@ -1,5 +1,7 @@
 #include "common/base/crypto.h"
 
+#include "common/base/mem.h"
+
 #include <assert.h>
 #include <limits.h>
 #include <openssl/crypto.h>
@@ -15,6 +17,53 @@ void wb_crypto_sha256(struct wb_slice data, uint8_t ret[WB_SHA256_SIZE])
 {
 	if (!SHA256((const unsigned char *)data.data, data.len, ret))
 		abort();
+}
+
+struct wb_sha256 {
+	EVP_MD_CTX *context;
+};
+
+static EVP_MD_CTX *new_context(void)
+{
+	EVP_MD_CTX *context = EVP_MD_CTX_new();
+
+	if (!context)
+		abort();
+	return context;
+}
+
+struct wb_sha256 *wb_sha256_new(void)
+{
+	struct wb_sha256 *d = wb_xmalloc(sizeof *d);
+
+	d->context = new_context();
+	if (EVP_DigestInit_ex(d->context, EVP_sha256(), NULL) != 1)
+		abort();
+	return d;
+}
+
+void wb_sha256_add(struct wb_sha256 *d, struct wb_slice piece)
+{
+	if (piece.len > 0 && EVP_DigestUpdate(d->context, piece.data, piece.len) != 1)
+		abort();
+}
+
+void wb_sha256_value(const struct wb_sha256 *d, uint8_t ret[WB_SHA256_SIZE])
+{
+	EVP_MD_CTX *copy = new_context();
+
+	if (EVP_MD_CTX_copy_ex(copy, d->context) != 1 || EVP_DigestFinal_ex(copy, ret, NULL) != 1)
+		abort();
+	EVP_MD_CTX_free(copy);
+}
+
+void wb_sha256_free(struct wb_sha256 **d)
+{
+	if (!*d)
+		return;
+	EVP_MD_CTX_free((*d)->context);
+	free(*d);
+	*d = NULL;
 }
 
 void wb_crypto_hmac_sha256(struct wb_slice key, struct wb_slice data, uint8_t ret[WB_SHA256_SIZE])

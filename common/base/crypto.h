@@ -15,6 +15,13 @@
 #define WB_SHA256_SIZE 32
 
 void wb_crypto_sha256(struct wb_slice data, uint8_t ret[WB_SHA256_SIZE]);
+/* The same digest of what comes piece by piece. One owner; free takes NULL. Aborts only if OpenSSL itself fails. */
+struct wb_sha256;
+struct wb_sha256 *wb_sha256_new(void);
+void wb_sha256_add(struct wb_sha256 *d, struct wb_slice piece);
+/* The digest of what came so far; more may come after. */
+void wb_sha256_value(const struct wb_sha256 *d, uint8_t ret[WB_SHA256_SIZE]);
+void wb_sha256_free(struct wb_sha256 **d);
 /* HMAC-SHA256 (RFC 2104). Aborts only if OpenSSL itself fails. */
 void wb_crypto_hmac_sha256(struct wb_slice key, struct wb_slice data, uint8_t ret[WB_SHA256_SIZE]);
 /* Unpredictable bytes; aborts when the system has none. */

@@ -24,6 +24,13 @@ struct wb_lifecycle {
 	struct wb_error reason;
 	void (*on_stop)(void *arg);
 	void *on_stop_arg;
+	void (*on_kill)(void *arg);
+	void *on_kill_arg;
+	void (*on_reload)(void *arg);
+	void *on_reload_arg;
+	bool reload_asked; /* before on_reload was set */
+
+	pthread_mutex_t reloading; /* held during a reload, so that there is one at a time; taken before lock */
 
 	/* Set once in new. */
 	int signals;
@@ -39,6 +46,38 @@ static void check(bool ok, const char *call)
 	abort();
 }
 
+static void reload(struct wb_lifecycle *l)
+{
+	void (*fn)(void *arg) = NULL;
+	void *arg = NULL;
+
+	wb_mutex_lock(&l->reloading);
+	wb_mutex_lock(&l->lock);
+	if (wb_lifecycle_state(l) < WB_DRAINING) {
+		fn = l->on_reload;
+		arg = l->on_reload_arg;
+		l->reload_asked = !fn;
+	}
+	wb_mutex_unlock(&l->lock);
+	if (fn)
+		fn(arg);
+	wb_mutex_unlock(&l->reloading);
+}
+
+static void kill_now(struct wb_lifecycle *l, int number)
+{
+	void (*fn)(void *arg);
+	void *arg;
+
+	wb_mutex_lock(&l->lock);
+	fn = l->on_kill;
+	arg = l->on_kill_arg;
+	wb_mutex_unlock(&l->lock);
+	if (fn)
+		fn(arg);
+	_exit(128 + number);
+}
+
 static void take_signal(struct wb_lifecycle *l, int *seen)
 {
 	struct signalfd_siginfo info;
@@ -47,8 +86,12 @@ static void take_signal(struct wb_lifecycle *l, int *seen)
 	if (read(l->signals, &info, sizeof info) != sizeof info)
 		return; /* someone else's wait took it */
 	number = (int)info.ssi_signo;
+	if (number == SIGHUP) {
+		reload(l);
+		return;
+	}
 	if (++*seen > 1)
-		_exit(128 + number);
+		kill_now(l, number);
 	wb_lifecycle_stop(l, 0, number == SIGTERM ? "SIGTERM" : "SIGINT");
 }
 
@@ -68,15 +111,17 @@ static void *signal_loop(void *arg)
 	return NULL;
 }
 
-struct wb_lifecycle *wb_lifecycle_new(void)
+static struct wb_lifecycle *new_lifecycle(bool reloadable)
 {
 	struct wb_lifecycle *l = wb_xcalloc(1, sizeof *l);
 	sigset_t set;
 
 	wb_mutex_init(&l->lock);
+	wb_mutex_init(&l->reloading);
 	wb_cond_init(&l->changed);
 	atomic_init(&l->state, WB_STARTING);
 	check(sigemptyset(&set) == 0 && sigaddset(&set, SIGTERM) == 0 && sigaddset(&set, SIGINT) == 0, "sigaddset");
+	check(!reloadable || sigaddset(&set, SIGHUP) == 0, "sigaddset");
 	check(pthread_sigmask(SIG_BLOCK, &set, NULL) == 0, "pthread_sigmask");
 	check(signal(SIGPIPE, SIG_IGN) != SIG_ERR, "signal");
 	l->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -85,6 +130,16 @@ struct wb_lifecycle *wb_lifecycle_new(void)
 	check(l->quit >= 0, "eventfd");
 	l->thread = wb_thread_start("signals", signal_loop, l);
 	return l;
+}
+
+struct wb_lifecycle *wb_lifecycle_new(void)
+{
+	return new_lifecycle(false);
+}
+
+struct wb_lifecycle *wb_lifecycle_new_reloadable(void)
+{
+	return new_lifecycle(true);
 }
 
 void wb_lifecycle_free(struct wb_lifecycle **l)
@@ -97,6 +152,7 @@ void wb_lifecycle_free(struct wb_lifecycle **l)
 	wb_thread_join(old->thread);
 	check(close(old->quit) == 0 && close(old->signals) == 0, "close");
 	wb_cond_release(&old->changed);
+	wb_mutex_release(&old->reloading);
 	wb_mutex_release(&old->lock);
 	free(old);
 	*l = NULL;
@@ -201,4 +257,27 @@ void wb_lifecycle_on_stop(struct wb_lifecycle *l, void (*fn)(void *arg), void *a
 	wb_mutex_unlock(&l->lock);
 	if (late)
 		fn(arg);
+}
+
+void wb_lifecycle_on_reload(struct wb_lifecycle *l, void (*fn)(void *arg), void *arg)
+{
+	bool asked;
+
+	wb_mutex_lock(&l->reloading);
+	wb_mutex_lock(&l->lock);
+	l->on_reload = fn;
+	l->on_reload_arg = arg;
+	asked = fn && l->reload_asked;
+	wb_mutex_unlock(&l->lock);
+	wb_mutex_unlock(&l->reloading);
+	if (asked)
+		reload(l);
+}
+
+void wb_lifecycle_on_kill(struct wb_lifecycle *l, void (*fn)(void *arg), void *arg)
+{
+	wb_mutex_lock(&l->lock);
+	l->on_kill = fn;
+	l->on_kill_arg = arg;
+	wb_mutex_unlock(&l->lock);
 }

@@ -1,7 +1,8 @@
 /* The life of a program: starting, running, draining, stopped; and what makes it pass on.
  *
  * SIGTERM and SIGINT start the drain; a second one ends the process at once with code 128 + signal. Any thread may
- * ask for the end with a reason and an exit code. Signals are blocked in every thread and taken by one, so there are
+ * ask for the end with a reason and an exit code. A program that can read its files anew takes SIGHUP as the wish that
+ * it does; in the others SIGHUP ends the process, as it does by default. Signals are blocked in every thread and taken by one, so there are
  * no signal handlers. Thread-safe: every function but init and release.
  */
 #ifndef WB_COMMON_BASE_LIFECYCLE_H
@@ -19,6 +20,8 @@ struct wb_lifecycle; /* opaque */
 
 /* Blocks the signals; call it in main before any other thread exists. SIGPIPE is ignored from then on. */
 struct wb_lifecycle *wb_lifecycle_new(void);
+/* The same for a program that takes SIGHUP (wb_lifecycle_on_reload). */
+struct wb_lifecycle *wb_lifecycle_new_reloadable(void);
 /* The signals stay blocked, so that one that comes late does not change how the program ends. */
 void wb_lifecycle_free(struct wb_lifecycle **l);
 
@@ -38,5 +41,13 @@ void wb_lifecycle_reason(const struct wb_lifecycle *l, struct wb_error *ret);
 /* Called once when the drain begins, from the thread that caused it; for waking loops. Set before RUNNING;
  * where the drain has begun already, it is called at once. */
 void wb_lifecycle_on_stop(struct wb_lifecycle *l, void (*fn)(void *arg), void *arg);
+
+/* Called for SIGHUPs from the thread of the signals, one call at a time: one that comes meanwhile makes another call.
+ * Others wait for it, so it should take milliseconds. For a SIGHUP that came before it is called from here. Not called in
+ * the drain. fn NULL: none from now on; what was set before is not running any more when this returns. */
+void wb_lifecycle_on_reload(struct wb_lifecycle *l, void (*fn)(void *arg), void *arg);
+/* Called from the thread of the signals when a second signal is about to end the process at once: for last words that
+ * take next to no time. Set before RUNNING. */
+void wb_lifecycle_on_kill(struct wb_lifecycle *l, void (*fn)(void *arg), void *arg);
 
 #endif

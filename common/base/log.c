@@ -1,34 +1,34 @@
 #include "common/base/log.h"
 
 #include "common/base/clock.h"
+#include "common/base/log_buffer.h"
 #include "common/base/mem.h"
-#include "common/base/thread.h"
 #include "common/base/utf8.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
-#include <poll.h>
+#include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 enum {
 	LINE_BYTES = 8192,
 	/* Kept free for what closes a line: the mark of a cut, the quote, the brace, the line feed. */
 	END_BYTES = 8,
-	/* A reader of a full pipe gets this long to make room before the line is given up. */
-	PATIENCE_MS = 100,
 };
 
 struct wb_log {
 	char *program;
-	int fd;
 	enum wb_log_level level;
 	enum wb_log_format format;
-	pthread_mutex_t lock; /* around write, since pipes keep only short writes whole */
+	struct wb_log_buffer *buffer;
 };
+
+/* The one thing here that is global: a signal's handler is given no argument. */
+static _Atomic(struct wb_log *) kept_at_abort;
 
 struct line {
 	char data[LINE_BYTES];
@@ -41,21 +41,45 @@ struct wb_log *wb_log_new(const char *program, int fd, enum wb_log_level level, 
 	struct wb_log *log = wb_xcalloc(1, sizeof *log);
 
 	log->program = wb_xstrdup(program);
-	log->fd = fd;
 	log->level = level;
 	log->format = format;
-	wb_mutex_init(&log->lock);
+	log->buffer = wb_log_buffer_new(fd);
 	return log;
 }
 
 void wb_log_free(struct wb_log **log)
 {
-	if (!*log)
+	struct wb_log *old = *log;
+
+	if (!old)
 		return;
-	wb_mutex_release(&(*log)->lock);
-	free((*log)->program);
-	free(*log);
+	(void)atomic_compare_exchange_strong(&kept_at_abort, log, NULL); /* another one may be kept */
+	wb_log_buffer_free(&old->buffer);
+	free(old->program);
+	free(old);
 	*log = NULL;
+}
+
+void wb_log_rescue(struct wb_log *log)
+{
+	if (log)
+		wb_log_buffer_rescue(log->buffer);
+}
+
+/* Returns to abort(), which then ends the process as if there were no handler. */
+static void on_abort(int number)
+{
+	(void)number;
+	wb_log_rescue(atomic_load(&kept_at_abort));
+}
+
+void wb_log_keep_at_abort(struct wb_log *log)
+{
+	struct sigaction action = { .sa_handler = on_abort, .sa_flags = (int)SA_RESETHAND };
+
+	atomic_store(&kept_at_abort, log);
+	if (log && sigaction(SIGABRT, &action, NULL) != 0)
+		abort(); /* a handler for it can always be set */
 }
 
 bool wb_log_enabled(const struct wb_log *log, enum wb_log_level level)
@@ -98,15 +122,29 @@ static size_t quoted_char(const char *s, size_t len, size_t *ret_used, char *out
 	return n;
 }
 
+/* How many bytes at s are written as they are, which nearly all are: printable ASCII but quote and backslash. */
+static size_t plain_run(const char *s, size_t len)
+{
+	size_t n = 0;
+
+	while (n < len && s[n] >= ' ' && s[n] < 0x7f && s[n] != '"' && s[n] != '\\')
+		n++;
+	return n;
+}
+
 static void put_quoted(struct line *l, struct wb_slice s)
 {
-	size_t used;
+	size_t used, run;
 	char out[8];
 
 	if (!fits(l, 1))
 		return;
 	put_raw(l, "\"", 1);
-	for (size_t at = 0; at < s.len; at += used) {
+	run = plain_run(s.data, s.len);
+	if (!fits(l, run))
+		run = 0;
+	put_raw(l, s.data, run);
+	for (size_t at = run; at < s.len; at += used) {
 		size_t len = quoted_char(s.data + at, s.len - at, &used, out);
 
 		if (!fits(l, len)) {
@@ -183,56 +221,56 @@ static void put_field(struct line *l, const struct wb_log_field *f)
 	put_raw(l, text, strlen(text));
 }
 
-static void write_all(int fd, const char *data, size_t len)
+/* A whole line from an event and its fields. */
+static void render(const struct wb_log *log, enum wb_log_level level, const char *event, va_list fields, struct line *l)
 {
-	struct pollfd writable = { .fd = fd, .events = POLLOUT };
+	static const char *const level_names[] = { "debug", "info", "warn", "error" };
+	char time[WB_CLOCK_RFC3339_SIZE];
+	struct wb_log_field f;
 
-	while (len > 0) {
-		ssize_t n = write(fd, data, len);
-
-		if (n >= 0) {
-			data += n;
-			len -= (size_t)n;
-		} else if (errno == EAGAIN) {
-			if (poll(&writable, 1, PATIENCE_MS) == 0)
-				return;
-		} else if (errno != EINTR) {
-			return; /* nowhere is left to tell it */
-		}
-	}
+	l->json = log->format == WB_LOG_JSON;
+	l->len = 0;
+	if (l->json)
+		put_raw(l, "{", 1);
+	wb_clock_rfc3339(wb_clock_wall_ms(), time);
+	put_field(l, &WB_STR("time", time));
+	put_field(l, &WB_STR("level", level_names[level]));
+	put_field(l, &WB_STR("program", log->program));
+	if (put_key(l, "msg"))
+		put_quoted(l, wb_slice_cstr(event));
+	for (f = va_arg(fields, struct wb_log_field); f.key; f = va_arg(fields, struct wb_log_field))
+		put_field(l, &f);
+	if (l->json)
+		put_raw(l, "}", 1);
+	put_raw(l, "\n", 1);
 }
 
 void wb_log_event(struct wb_log *log, enum wb_log_level level, const char *event, ...)
 {
-	static const char *const level_names[] = { "debug", "info", "warn", "error" };
-	char time[WB_CLOCK_RFC3339_SIZE];
-	struct line l;
-	struct wb_log_field f;
-	va_list fields;
 	int saved = errno;
+	va_list fields;
+	struct line l;
 
 	if (!wb_log_enabled(log, level))
 		return;
-	l.json = log->format == WB_LOG_JSON;
-	l.len = 0;
-	if (l.json)
-		put_raw(&l, "{", 1);
-	wb_clock_rfc3339(wb_clock_wall_ms(), time);
-	put_field(&l, &WB_STR("time", time));
-	put_field(&l, &WB_STR("level", level_names[level]));
-	put_field(&l, &WB_STR("program", log->program));
-	if (put_key(&l, "msg"))
-		put_quoted(&l, wb_slice_cstr(event));
 	va_start(fields, event);
-	for (f = va_arg(fields, struct wb_log_field); f.key; f = va_arg(fields, struct wb_log_field))
-		put_field(&l, &f);
+	render(log, level, event, fields, &l);
 	va_end(fields);
-	if (l.json)
-		put_raw(&l, "}", 1);
-	put_raw(&l, "\n", 1);
+	wb_log_buffer_write(log->buffer, l.data, l.len);
+	errno = saved;
+}
 
-	wb_mutex_lock(&log->lock);
-	write_all(log->fd, l.data, l.len);
-	wb_mutex_unlock(&log->lock);
+void wb_log_event_later(struct wb_log *log, enum wb_log_level level, const char *event, ...)
+{
+	int saved = errno;
+	va_list fields;
+	struct line l;
+
+	if (!wb_log_enabled(log, level))
+		return;
+	va_start(fields, event);
+	render(log, level, event, fields, &l);
+	va_end(fields);
+	wb_log_buffer_add(log->buffer, l.data, l.len);
 	errno = saved;
 }

@@ -29,6 +29,15 @@ void wb_mutex_lock(pthread_mutex_t *m)
 	must(pthread_mutex_lock(m), "pthread_mutex_lock");
 }
 
+bool wb_mutex_trylock(pthread_mutex_t *m)
+{
+	int err = pthread_mutex_trylock(m);
+
+	if (err != EBUSY)
+		must(err, "pthread_mutex_trylock");
+	return err == 0;
+}
+
 void wb_mutex_unlock(pthread_mutex_t *m)
 {
 	must(pthread_mutex_unlock(m), "pthread_mutex_unlock");

@@ -13,6 +13,8 @@
 void wb_mutex_init(pthread_mutex_t *m);
 void wb_mutex_release(pthread_mutex_t *m);
 void wb_mutex_lock(pthread_mutex_t *m);
+/* False when someone holds it. */
+bool wb_mutex_trylock(pthread_mutex_t *m);
 void wb_mutex_unlock(pthread_mutex_t *m);
 
 /* Readers do not pass a writer that waits, so a reader must not read-lock again what it holds. */

@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-enum { ETAG_LEN_MAX = 1024, ID_HEADER_LEN_MAX = 4096, PARTITION_KEY_LEN_MAX = 64 * 1024, REPLAY_OF_LEN_MAX = 512 };
+enum { ID_HEADER_LEN_MAX = 4096, PARTITION_KEY_LEN_MAX = 64 * 1024, REPLAY_OF_LEN_MAX = 512 };
 
 /* The headers that mean something to us. */
 enum name {
@@ -234,8 +234,8 @@ static enum wb_reason read_texts(const struct found *found, struct wb_record_met
 	} texts[] = {
 		{ ID, ID_HEADER_LEN_MAX, &ret->id },
 		{ PARTITION_KEY, PARTITION_KEY_LEN_MAX, &ret->partition_key },
-		{ IF_MATCH, ETAG_LEN_MAX, &ret->if_match },
-		{ IF_NONE_MATCH, ETAG_LEN_MAX, &ret->if_none_match },
+		{ IF_MATCH, WB_ETAG_LEN_MAX, &ret->if_match },
+		{ IF_NONE_MATCH, WB_ETAG_LEN_MAX, &ret->if_none_match },
 		{ REPLAY_OF, REPLAY_OF_LEN_MAX, &ret->replay_of },
 	};
 	enum wb_reason reason = read_name(found, DATABASE, &ret->database, why);

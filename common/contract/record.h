@@ -16,6 +16,7 @@
 #define WB_JOB_ID_LEN   32 /* lower-case hex of 16 bytes */
 #define WB_JOB_ID_SIZE  (WB_JOB_ID_LEN + 1)
 #define WB_NAME_LEN_MAX 255 /* database and container names in Cosmos DB */
+#define WB_ETAG_LEN_MAX 1024
 #define WB_SEQ_MAX \
 	((INT64_C(1) << 53) - 1) /* numbers up to here are exact in every JSON reader (RFC 8259, section 6) */
 

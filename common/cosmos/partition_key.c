@@ -121,6 +121,20 @@ enum wb_reason wb_pk_parse(
 	return wb_pk_from_values(values, count, scratch, ret, why);
 }
 
+bool wb_pk_equal(const struct wb_pk *a, const struct wb_pk *b)
+{
+	if (a->count != b->count)
+		return false;
+	for (unsigned i = 0; i < a->count; i++) {
+		const struct wb_pk_component *x = &a->component[i], *y = &b->component[i];
+
+		if (x->type != y->type || (x->type == WB_PK_NUMBER && x->number != y->number) ||
+			(x->type == WB_PK_STRING && !wb_slice_eq(x->string, y->string)))
+			return false;
+	}
+	return true;
+}
+
 /* Whole numbers without an exponent up to 2^53, as JavaScript's clients write them; otherwise the fewest digits that
  * read back equal. */
 static void append_number(double number, struct wb_buf *ret)

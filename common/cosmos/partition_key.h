@@ -14,6 +14,7 @@
 #include "common/base/json_scan.h"
 #include "common/contract/reason.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define WB_PK_STRING_MAX 2048 /* bytes of a partition key value */
@@ -55,6 +56,8 @@ enum wb_reason wb_pk_from_values(const struct wb_json_value *values, unsigned co
  * expected: number of components, 0 for any (1 to 3). */
 enum wb_reason wb_pk_parse(struct wb_slice text, unsigned expected, struct wb_buf *scratch, struct wb_pk *ret,
 	struct wb_error *why) WB_MUST_USE;
+/* Whether two keys name the same: by value, so that 1.0 is 1 and 0 is -0. */
+bool wb_pk_equal(const struct wb_pk *a, const struct wb_pk *b);
 /* Appends the canonical text: ["a"], [5], [null], [{}]; characters above U+007E escaped as \uXXXX, as the
  * x-ms-documentdb-partitionkey header needs them. Numbers in the shortest form that reads back equal. */
 void wb_pk_text(const struct wb_pk *pk, struct wb_buf *ret);

@@ -1,11 +1,22 @@
 /* An HTTP/1.1 server: routes with handlers that may answer at once or later, from any thread.
  *
  * libmicrohttpd stays behind this header. Bodies are gathered up to a limit per route, and all bodies together up to
- * one budget (503 with Retry-After beyond it). A handler gets the whole request and must answer it exactly once,
- * with wb_http_respond, now or later; the connection waits without holding a thread. A Content-Encoding other than
- * identity is 415, more than one Content-Length 400.
- * Answers of the server itself (400, 404, 405 with Allow, 413, 415, 503) are problem details too.
- * Thread-safe: wb_http_respond from any thread; new and free from one.
+ * one budget (503 with Retry-After beyond it), or streamed to a sink that takes them at its own pace. A handler must
+ * answer exactly once, with wb_http_respond, now or later; the connection waits without holding a thread. Bodies in
+ * gzip come decoded; another Content-Encoding is 415, more than one Content-Length 400. Answers of the server itself
+ * (400, 404, 405 with Allow, 413, 415, 503) are problem details, too.
+ *
+ * Each of its threads has an event loop with connections of its own. A connection waits at most header_timeout_ms for
+ * the whole header of its first request (and of a later one from that one's first line on), and idle_timeout_ms
+ * between requests or where nothing moves. At max_connections the one that is of the least use is shut to let a new
+ * one in: a body slower than 500 bytes/s over 10 s, no header after a second, then the longest idle one. A connection
+ * that waits for our answer is never shut.
+ *
+ * Memory of a connection beside its body: 9 KiB while it has sent no whole request, 37 KiB after its first (measured:
+ * 10,000 idle ones on 64 bits), in TLS some 35 KiB more; a gzip body 112 KiB, which the budget is charged with.
+ * Request line and headers together fit into 32 KiB less what a connection needs of that itself (414, 431).
+ * Logs a warning where the limit of open files is too low for max_connections, which is lowered then.
+ * Thread-safe: wb_http_respond, wb_http_body_resume and wb_http_body_free from any thread; new and free from one.
  */
 #ifndef WB_COMMON_HTTP_SERVER_H
 #define WB_COMMON_HTTP_SERVER_H
@@ -20,7 +31,7 @@
 #include <stdint.h>
 
 struct wb_http_server;  /* opaque */
-struct wb_http_request; /* opaque; lives until it was answered */
+struct wb_http_request; /* opaque; lives until it was answered, or its sink was told that it is lost */
 
 /* Runs on a server thread; must not block for long. */
 typedef void (*wb_http_handler)(void *arg, struct wb_http_request *request);
@@ -29,10 +40,33 @@ struct wb_http_route {
 	const char *method;          /* "GET" (also serves HEAD), "POST" … */
 	const char *path; /* "/v1/jobs/{id}": one {name} matches one segment, decoded; "/docs/" + "*" at the
 				      * end matches the rest. An exact route wins over a pattern. */
-	wb_http_handler handler;
-	void *arg;
-	size_t max_body_bytes; /* 0: no body allowed */
+	wb_http_handler handler; /* runs when the body was gathered; it must answer, now or later */
+	void *arg; /* of all three */
+	size_t max_body_bytes; /* of a gathered body, decoded; 0: no body allowed */
+	wb_http_handler begin; /* NULL, or: runs when the headers are there, before the body. It may answer (the body is
+				* dropped then), and may call wb_http_stream or wb_http_digest_body. */
+	wb_http_handler overflow; /* NULL: 413. Else called when a body outgrows max_body_bytes, or its
+				   * Content-Length says that it will: calls wb_http_stream or answers. What was
+				   * gathered goes to the sink first. */
+	uint64_t max_stream_bytes; /* of a streamed body, decoded; above it 413 */
 };
+
+/* The files of a certificate chain and its key, in PEM. */
+struct wb_http_tls {
+	const char *certificate_file; /* NULL: no TLS */
+	const char *key_file;
+};
+
+struct wb_http_response_header {
+	const char *name, *value; /* name NULL ends the list */
+};
+
+/* Headers that every answer to a request gets beside its own, those of the server itself included. Values may stand in
+ * scratch. Returns how many. On the thread that answers. */
+#define WB_HTTP_COMMON_HEADERS 8
+#define WB_HTTP_COMMON_SCRATCH 512
+typedef size_t (*wb_http_common_headers)(void *arg, const struct wb_http_request *r,
+	char scratch[WB_HTTP_COMMON_SCRATCH], struct wb_http_response_header ret[WB_HTTP_COMMON_HEADERS]);
 
 struct wb_http_settings {
 	const char *listen; /* "127.0.0.1:8080", "[::1]:0"; port 0 picks one */
@@ -41,22 +75,32 @@ struct wb_http_settings {
 	unsigned threads; /* server threads, at least 1 */
 	unsigned max_connections;
 	int64_t idle_timeout_ms; /* a connection that says nothing is closed */
+	int64_t header_timeout_ms; /* see above; 0: 10 s */
 	int64_t body_budget_bytes; /* of all requests together */
+	struct wb_http_tls tls; /* TLS 1.2 and 1.3 */
+	wb_http_common_headers common_headers; /* NULL: none */
+	void *common_headers_arg;
 	const char *server_name; /* "writebehind-producer/0.1.0" */
 	struct wb_metrics
-		*metrics; /* writebehind_http_requests_total{route,method,status}, …_request_seconds; may be NULL */
-	struct wb_log *log;
+		*metrics; /* writebehind_http_requests_total{route,method,status}, …_request_seconds, …_connections,
+			   * …_connections_shut_total{reason}; may be NULL */
+	struct wb_log *log; /* may be NULL */
 };
 
 /* Listens. NULL with a sentence in e (address in use, not an address, …). */
 struct wb_http_server *wb_http_server_new(const struct wb_http_settings *settings, struct wb_error *e) WB_MUST_USE;
 /* The address that it listens on, with the real port: "127.0.0.1:41234". */
 const char *wb_http_server_address(const struct wb_http_server *s);
-/* Accepts no further connections and answers new requests on old ones with 503 and Connection: close. */
+/* Reads the certificate and key anew, for connections that come from now on; where they are of no use the old ones
+ * stay, and e says why. WB_EUNSUPPORTED without TLS. */
+enum wb_err wb_http_server_reload_tls(struct wb_http_server *s, struct wb_error *e) WB_MUST_USE;
+/* Accepts no further connections and answers new requests on old ones with 503 and Connection: close. When it returns,
+ * connections are refused. Not from a handler. */
 void wb_http_server_quiesce(struct wb_http_server *s);
-/* Requests that have no answer yet, or whose answer is not sent yet. */
+/* Requests whose headers came, and that have no answer yet or whose answer is not sent yet. */
 size_t wb_http_server_pending(struct wb_http_server *s);
-/* Stops; answers that are not sent yet are cut off. Every request must have been answered. */
+/* Stops; answers that are not sent yet are cut off, bodies under way are lost. Every request that a handler or the end
+ * of a sink was called for must have been answered. */
 void wb_http_server_free(struct wb_http_server **s);
 
 /* Of a request, valid until it is answered. Names of headers are compared without case; absent: {NULL,0}. */
@@ -66,16 +110,48 @@ struct wb_slice wb_http_param(
 	const struct wb_http_request *r, const char *name); /* {name} of the route, decoded; "*" */
 struct wb_slice wb_http_query(const struct wb_http_request *r, const char *name); /* decoded; {"",0} when empty */
 struct wb_slice wb_http_header(const struct wb_http_request *r, const char *name);
-struct wb_slice wb_http_body(const struct wb_http_request *r);
+struct wb_slice wb_http_body(const struct wb_http_request *r); /* gathered, decoded; of the handler */
+bool wb_http_secure(const struct wb_http_request *r); /* came by TLS */
+struct wb_slice wb_http_peer(const struct wb_http_request *r); /* the client's address without port: "::1" */
 /* Calls fn for every query argument; for finding unknown ones. */
 void wb_http_each_query(
 	const struct wb_http_request *r, void (*fn)(void *arg, struct wb_slice name, struct wb_slice value), void *arg);
+/* What the caller wants to keep with the request: free_fn (may be NULL) is called on a server thread when nothing of
+ * the server looks at the request any more. Replaces what was kept before, without freeing it. */
+void wb_http_set_state(struct wb_http_request *r, void *state, void (*free_fn)(void *state));
+void *wb_http_state(const struct wb_http_request *r);
 
-struct wb_http_response_header {
-	const char *name, *value; /* name NULL ends the list */
+/* Takes a streamed body. The functions run on the request's server thread, one at a time, and with them the right to
+ * answer passes on: a request that is answered from another thread while a body is coming may see one more take, so
+ * what arg points to lives until the request's state is freed. */
+struct wb_http_sink {
+	/* Returns how many bytes were taken; fewer than all: nothing more comes until wb_http_body_resume. It may
+	 * answer (a refusal): the rest is dropped, and no function is called any more. */
+	size_t (*take)(void *arg, struct wb_http_request *r, struct wb_slice piece);
+	/* The body is complete: answers, now or later. */
+	void (*end)(void *arg, struct wb_http_request *r);
+	/* The client is gone before the end, or the server refused the rest (too large, broken gzip): r is dead when
+	 * this returns. Who answers or resumes from other threads must hold a lock that this function takes, too. */
+	void (*lost)(void *arg);
 };
+
+/* Of begin or overflow: the body goes to the sink (which is copied) instead of being gathered. */
+void wb_http_stream(struct wb_http_request *r, const struct wb_http_sink *sink, void *arg);
+/* The sink takes again. Any thread, any time before the answer; more often than needed does no harm. */
+void wb_http_body_resume(struct wb_http_request *r);
+/* Of begin: computes SHA-256 over the content as sent (in gzip: still encoded). */
+void wb_http_digest_body(struct wb_http_request *r);
+/* Once the body is complete; false without wb_http_digest_body. */
+bool wb_http_body_digest(const struct wb_http_request *r, uint8_t ret[32]) WB_MUST_USE;
+/* Gives the gathered body away, and what it is charged to the budget with it: for wb_http_body_free, from any thread
+ * before the server is freed. The request has an empty body after; NULL where it has already. */
+char *wb_http_take_body(struct wb_http_request *r, struct wb_slice *ret) WB_MUST_USE;
+void wb_http_body_free(struct wb_http_server *s, char *body, size_t len);
+struct wb_http_server *wb_http_request_server(const struct wb_http_request *r);
+
 /* Answers and ends the request: r must not be used after. The body is copied; headers may be NULL.
- * content_type NULL: no body. */
+ * content_type NULL: no body. An answer before the end of the body is sent when the rest was read and dropped; where
+ * that is more than 64 MiB or nobody knows how much, it is sent at once and the connection closed. */
 void wb_http_respond(struct wb_http_request *r, unsigned status, const char *content_type, struct wb_slice body,
 	const struct wb_http_response_header *headers);
 /* As respond, but takes the memory of body (a wb_buf that is empty after) instead of copying it. */

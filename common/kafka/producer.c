@@ -10,6 +10,8 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <time.h>
 
 enum {
 	POLL_MS = 100,            /* how soon the poll thread notices a stop */
@@ -18,14 +20,25 @@ enum {
 	WATCH_DOWN_MS = 500,      /* and while it is not given */
 	WATCH_TIMEOUT_MS = 1000,
 	REPLACE_RETRY_MS = 1000,
+	USERS_PAUSE_MS = 1,
 	QUEUE_RECORDS_MAX = 10000000,
 	QUEUE_RECORD_BYTES = 512, /* what librdkafka keeps of a record of a few bytes with two headers */
 };
 
-/* One librdkafka client. It is destroyed when replaced and no thread uses it any more. */
+/* A topic as a client knows it: kept, since a record that names its topic by text has it looked up under a lock. */
+struct topic_handle {
+	char *name;
+	rd_kafka_topic_t *topic;
+	struct topic_handle *next;
+};
+
+/* One librdkafka client. It is destroyed when replaced and no thread uses it any more; this struct stays until the
+ * producer is freed, as a thread may be looking at its users. */
 struct client {
 	rd_kafka_t *rk;
-	unsigned users; /* under the producer's lock */
+	atomic_uint users;
+	_Atomic(struct topic_handle *) topics; /* added to under the producer's lock, read without */
+	struct client *older;
 };
 
 struct known_topic {
@@ -45,9 +58,10 @@ struct wb_kafka_producer {
 	atomic_uint flushing;            /* threads that wait in flush */
 	atomic_bool stop_poll;
 
+	_Atomic(struct client *) client; /* the newest; changed by the poll thread */
+
 	pthread_mutex_t lock;            /* of everything below */
-	pthread_cond_t changed;          /* stop_watch, users or in_flight */
-	struct client *client;
+	pthread_cond_t changed;          /* stop_watch or in_flight */
 	struct known_topic *topics;
 	bool stop_watch;
 	bool up;
@@ -61,23 +75,24 @@ struct pending {
 	void *arg;
 };
 
+/* Every record passes here, so without a lock: whoever ends a client puts the next one in its place before it looks at
+ * the users, and whoever uses one looks again after it has counted itself. */
 static struct client *client_use(struct wb_kafka_producer *p)
 {
-	struct client *c;
+	struct client *c = atomic_load(&p->client);
 
-	wb_mutex_lock(&p->lock);
-	c = p->client;
-	c->users++;
-	wb_mutex_unlock(&p->lock);
+	atomic_fetch_add(&c->users, 1);
+	while (c != atomic_load(&p->client)) {
+		atomic_fetch_sub(&c->users, 1);
+		c = atomic_load(&p->client);
+		atomic_fetch_add(&c->users, 1);
+	}
 	return c;
 }
 
-static void client_done(struct wb_kafka_producer *p, struct client *c)
+static void client_done(struct client *c)
 {
-	wb_mutex_lock(&p->lock);
-	if (--c->users == 0)
-		wb_cond_broadcast(&p->changed);
-	wb_mutex_unlock(&p->lock);
+	atomic_fetch_sub(&c->users, 1);
 }
 
 /* One record less is in flight; a flush may be waiting for that. */
@@ -98,7 +113,7 @@ static void wake(struct wb_kafka_producer *p)
 
 	rd_kafka_queue_yield(queue);
 	rd_kafka_queue_destroy(queue);
-	client_done(p, c);
+	client_done(c);
 }
 
 static void set_up(struct wb_kafka_producer *p, bool up, const char *text)
@@ -179,20 +194,27 @@ static struct client *client_new(struct wb_kafka_producer *p, struct wb_error *e
 }
 
 /* Fails what the client still has, and destroys it. On the poll thread. */
-static void client_end(struct wb_kafka_producer *p, struct client *c)
+static void client_end(struct client *c)
 {
-	wb_mutex_lock(&p->lock);
-	while (c->users > 0)
-		wb_cond_wait(&p->changed, &p->lock);
-	wb_mutex_unlock(&p->lock);
+	const struct timespec pause = { .tv_nsec = USERS_PAUSE_MS * 1000 * 1000 };
+
+	while (atomic_load(&c->users) > 0)
+		(void)nanosleep(&pause, NULL); /* woken early is fine */
 	while (rd_kafka_outq_len(c->rk) > 0) {
 		/* Repeated, as a batch may move from the queue into a request between two looks. */
 		(void)rd_kafka_purge(
 			c->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT); /* only says bad flags */
 		(void)rd_kafka_poll(c->rk, FLUSH_STEP_MS); /* how many events is of no interest */
 	}
+	for (struct topic_handle *t = atomic_load(&c->topics), *next; t; t = next) {
+		next = t->next;
+		rd_kafka_topic_destroy(t->topic);
+		free(t->name);
+		free(t);
+	}
+	atomic_store(&c->topics, NULL);
 	rd_kafka_destroy(c->rk);
-	free(c);
+	c->rk = NULL;
 }
 
 /* librdkafka 2.0.2 raises fatal errors of the idempotent producer without need (fixed in 2.3.0, #4438), and a client
@@ -200,23 +222,21 @@ static void client_end(struct wb_kafka_producer *p, struct client *c)
 static void replace_client(struct wb_kafka_producer *p)
 {
 	struct wb_error e = { "" };
-	struct client *fresh, *old;
+	struct client *fresh, *old = atomic_load(&p->client);
 	char text[256];
 
-	(void)rd_kafka_fatal_error(p->client->rk, text, sizeof text); /* that there is one is known */
+	(void)rd_kafka_fatal_error(old->rk, text, sizeof text); /* that there is one is known */
 	fresh = client_new(p, &e);
 	if (!fresh) {
 		wb_log_warn(p->context.log, "kafka producer not replaced", WB_STR("error", e.text));
-		(void)rd_kafka_poll(p->client->rk, REPLACE_RETRY_MS); /* how many events is of no interest */
+		(void)rd_kafka_poll(old->rk, REPLACE_RETRY_MS); /* how many events is of no interest */
 		return;
 	}
 	atomic_store(&p->fatal, false);
-	wb_mutex_lock(&p->lock);
-	old = p->client;
-	p->client = fresh;
-	wb_mutex_unlock(&p->lock);
+	fresh->older = old;
+	atomic_store(&p->client, fresh);
 	wb_log_warn(p->context.log, "kafka producer replaced after a fatal error", WB_STR("error", text));
-	client_end(p, old);
+	client_end(old);
 	/* The old one may have told its error once more while it ended. */
 	atomic_store(&p->fatal, rd_kafka_fatal_error(fresh->rk, text, sizeof text) != RD_KAFKA_RESP_ERR_NO_ERROR);
 }
@@ -226,18 +246,20 @@ static void *poll_run(void *arg)
 	struct wb_kafka_producer *p = arg;
 
 	while (!atomic_load(&p->stop_poll)) {
+		rd_kafka_t *rk = atomic_load(&p->client)->rk;
+
 		if (atomic_load(&p->fatal))
 			replace_client(p);
 		/* Results are counts and timeouts, which the loop does not need. */
 		else if (atomic_load(&p->flushing) > 0)
-			(void)rd_kafka_flush(p->client->rk, FLUSH_STEP_MS);
+			(void)rd_kafka_flush(rk, FLUSH_STEP_MS);
 		else
-			(void)rd_kafka_poll(p->client->rk, POLL_MS);
+			(void)rd_kafka_poll(rk, POLL_MS);
 	}
-	if (!atomic_load(&p->fatal))
-		(void)rd_kafka_flush(p->client->rk, (int)p->free_timeout_ms); /* what is left is failed next */
+	if (!atomic_load(&p->fatal)) /* what is left is failed next */
+		(void)rd_kafka_flush(atomic_load(&p->client)->rk, (int)p->free_timeout_ms);
 	atomic_store(&p->closed, true);
-	client_end(p, p->client);
+	client_end(atomic_load(&p->client));
 	return NULL;
 }
 
@@ -255,7 +277,7 @@ static void look(struct wb_kafka_producer *p, bool first)
 		set_up(p, true, "");
 	if (metadata)
 		rd_kafka_metadata_destroy(metadata);
-	client_done(p, c);
+	client_done(c);
 }
 
 static void *watch_run(void *arg)
@@ -355,6 +377,7 @@ struct wb_kafka_producer *wb_kafka_producer_new(const struct wb_kafka_options *o
 	const struct wb_kafka_producer_settings *settings, struct wb_log *log, struct wb_error *e)
 {
 	struct wb_kafka_producer *p = wb_xcalloc(1, sizeof *p);
+	struct client *first = NULL;
 
 	p->context.log = log;
 	p->conf = conf_new(p, options, settings, e);
@@ -362,12 +385,15 @@ struct wb_kafka_producer *wb_kafka_producer_new(const struct wb_kafka_options *o
 		rd_kafka_conf_set_dr_msg_cb(p->conf, on_delivery);
 		rd_kafka_conf_set_error_cb(p->conf, on_error);
 	}
-	if (!p->conf || !set_needs(p->conf, settings, e) || !(p->client = client_new(p, e))) {
+	if (p->conf && set_needs(p->conf, settings, e))
+		first = client_new(p, e);
+	if (!first) {
 		if (p->conf)
 			rd_kafka_conf_destroy(p->conf);
 		free(p);
 		return NULL;
 	}
+	atomic_init(&p->client, first);
 	wb_mutex_init(&p->lock);
 	wb_cond_init(&p->changed);
 	(void)wb_error_set(&p->down_text, WB_EIO, "no broker has answered yet");
@@ -398,6 +424,10 @@ void wb_kafka_producer_free(struct wb_kafka_producer **producer, int64_t timeout
 		free(t->name);
 		free(t);
 	}
+	for (struct client *c = atomic_load(&p->client), *older; c; c = older) {
+		older = c->older;
+		free(c);
+	}
 	rd_kafka_conf_destroy(p->conf);
 	wb_cond_release(&p->changed);
 	wb_mutex_release(&p->lock);
@@ -423,15 +453,41 @@ static rd_kafka_headers_t *headers_of(const struct wb_kafka_record *record)
 	return all;
 }
 
-static rd_kafka_resp_err_t produce(
-	rd_kafka_t *rk, const struct wb_kafka_record *record, rd_kafka_headers_t *headers, struct pending *pending)
+/* NULL, with librdkafka's last error set, for a topic that cannot be. */
+static rd_kafka_topic_t *topic_of(struct wb_kafka_producer *p, struct client *c, const char *name)
 {
-	/* librdkafka takes the pointers as not const, but copies what they point to. */
-	void *key = (void *)(uintptr_t)record->key.data, *value = (void *)(uintptr_t)record->value.data;
+	struct topic_handle *t = atomic_load(&c->topics);
 
-	return rd_kafka_producev(rk, RD_KAFKA_V_TOPIC(record->topic), RD_KAFKA_V_PARTITION(record->partition),
-		RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(key, record->key.len),
-		RD_KAFKA_V_VALUE(value, record->value.len),
+	while (t && strcmp(t->name, name) != 0)
+		t = t->next;
+	if (t)
+		return t->topic;
+	t = wb_xcalloc(1, sizeof *t);
+	t->topic = rd_kafka_topic_new(c->rk, name, NULL);
+	if (!t->topic) {
+		free(t);
+		return NULL;
+	}
+	t->name = wb_xstrdup(name);
+	wb_mutex_lock(&p->lock); /* two handles of one topic do no harm */
+	t->next = atomic_load(&c->topics);
+	atomic_store(&c->topics, t);
+	wb_mutex_unlock(&p->lock);
+	return t->topic;
+}
+
+static rd_kafka_resp_err_t produce(struct wb_kafka_producer *p, struct client *c, const struct wb_kafka_record *record,
+	rd_kafka_headers_t *headers, struct pending *pending)
+{
+	/* librdkafka takes the pointers as not const, but does not write there. */
+	void *key = (void *)(uintptr_t)record->key.data, *value = (void *)(uintptr_t)record->value.data;
+	rd_kafka_topic_t *topic = topic_of(p, c, record->topic);
+
+	if (!topic)
+		return rd_kafka_last_error();
+	return rd_kafka_producev(c->rk, RD_KAFKA_V_RKT(topic), RD_KAFKA_V_PARTITION(record->partition),
+		RD_KAFKA_V_MSGFLAGS(record->value_stays ? 0 : RD_KAFKA_MSG_F_COPY),
+		RD_KAFKA_V_KEY(key, record->key.len), RD_KAFKA_V_VALUE(value, record->value.len),
 		RD_KAFKA_V_TIMESTAMP(record->timestamp_ms > 0 ? record->timestamp_ms : 0), RD_KAFKA_V_OPAQUE(pending),
 		RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
 }
@@ -452,10 +508,10 @@ enum wb_err wb_kafka_producer_send(
 	/* Counted before, since the callback may come before produce returns. */
 	atomic_fetch_add(&p->in_flight, 1);
 	c = client_use(p);
-	err = produce(c->rk, record, headers, pending);
+	err = produce(p, c, record, headers, pending);
 	if (err == RD_KAFKA_RESP_ERR__FATAL) /* while the client is held: its successor is not meant */
 		atomic_store(&p->fatal, true);
-	client_done(p, c);
+	client_done(c);
 	if (!err)
 		return WB_OK;
 	landed(p);
@@ -544,7 +600,7 @@ enum wb_err wb_kafka_producer_partitions(
 		struct client *c = client_use(p);
 
 		err = partitions_ask(c->rk, topic, timeout_ms, &count, e);
-		client_done(p, c);
+		client_done(c);
 		if (!err && count == 0)
 			return wb_error_set(e, WB_ENOTFOUND, "topic %s has no partitions", topic);
 		if (!err)

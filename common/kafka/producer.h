@@ -36,6 +36,7 @@ struct wb_kafka_record {
 	int32_t partition; /* -1: by key */
 	struct wb_slice key; /* data NULL: no key */
 	struct wb_slice value; /* data NULL: no value */
+	bool value_stays; /* sent: the value's memory stays until the acknowledgement, so that it need not be copied */
 	const struct wb_header *headers;
 	size_t header_count;
 	int64_t timestamp_ms; /* 0: now; when read: -1 for none */
@@ -46,7 +47,7 @@ struct wb_kafka_ack {
 	enum wb_err err; /* WB_OK: acknowledged. WB_ETIMEDOUT, WB_ETOOBIG (it, or the batch that it was in),
 	                                * WB_EINVAL (no such partition), WB_EIO: not, or not surely */
 	int32_t partition;
-	int64_t offset;                /* negative: not known, of a record that was found to be stored already */
+	int64_t offset; /* negative: not known, of a record that was found to be stored already */
 	const char *text; /* librdkafka's words; valid during the call */
 };
 typedef void (*wb_kafka_ack_fn)(void *arg, const struct wb_kafka_ack *ack);
@@ -57,7 +58,7 @@ struct wb_kafka_producer *wb_kafka_producer_new(const struct wb_kafka_options *o
 /* Waits up to timeout_ms for what is in flight (its callbacks run), fails the rest, frees. */
 void wb_kafka_producer_free(struct wb_kafka_producer **p, int64_t timeout_ms);
 
-/* Copies the record and returns; fn runs later, once, unless an error is returned: WB_EFULL (try again later),
+/* Copies the record (but see value_stays) and returns; fn runs later, once, unless an error is returned: WB_EFULL (try again later),
  * WB_ETOOBIG (message.max.bytes), WB_EINVAL (no such partition), WB_EIO, WB_ECLOSED (being freed). */
 enum wb_err wb_kafka_producer_send(
 	struct wb_kafka_producer *p, const struct wb_kafka_record *record, wb_kafka_ack_fn fn, void *arg) WB_MUST_USE;

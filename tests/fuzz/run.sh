@@ -13,7 +13,7 @@ shift
 cd "$(dirname "$0")/../.."
 out=${BUILD:-build}-fuzz
 clang=${CLANG:-clang}
-packages="rdkafka libcurl libcrypto jansson libmicrohttpd"
+packages="rdkafka libcurl libcrypto jansson libmicrohttpd gnutls zlib"
 mkdir -p "$out/corpus" "$out/crashes"
 
 printf '%s\n' '#include <stddef.h>' 'int LLVMFuzzerTestOneInput(const char *data, size_t size);' \

@@ -35,7 +35,9 @@ static void the_defaults_are_as_documented(void **state)
 
 static void a_body_must_fit_into_half_of_the_budget(void **state)
 {
-	struct wb_producer_config c = { .http = { .max_body_bytes = 100 }, .memory_budget_bytes = 200 };
+	struct wb_producer_config c = {
+		.http = { .max_body_bytes = 100 }, .protection = { .auth = WB_AUTH_NONE }, .memory_budget_bytes = 200
+	};
 	struct wb_error e;
 
 	(void)state;
@@ -44,6 +46,65 @@ static void a_body_must_fit_into_half_of_the_budget(void **state)
 	assert_int_equal(wb_producer_config_check(&c, &e), WB_EINVAL);
 	assert_non_null(strstr(e.text, "http.max.body.bytes"));
 	assert_non_null(strstr(e.text, "memory.budget.bytes"));
+}
+
+/* The sentence of what speaks against a start with these settings; "" when nothing does. */
+static const char *complaint(const char *const *settings, struct wb_error *ret)
+{
+	const char *argv[16] = { "writebehind-producer" };
+	struct wb_producer_config c = { 0 };
+	int argc = 1;
+
+	for (; settings[argc - 1]; argc++)
+		argv[argc] = settings[argc - 1];
+	ret->text[0] = '\0';
+	if (wb_options_parse(&wb_producer_options, argc, (char **)argv, no_environment, &c, NULL, NULL, ret) !=
+		WB_OPTIONS_RUN)
+		return ret->text;
+	if (wb_producer_config_check(&c, ret) == WB_OK)
+		ret->text[0] = '\0';
+	wb_options_release(&wb_producer_options, &c);
+	return ret->text;
+}
+#define COMPLAINT(e, ...) complaint((const char *const[]){ __VA_ARGS__, NULL }, e)
+
+static void without_tokens_it_listens_on_loopback_unless_told_in_words(void **state)
+{
+	static const char *const loopbacks[] = { "http.listen=127.0.0.1:0", "http.listen=127.8.9.10:0",
+		"http.listen=[::1]:0", "http.listen=localhost:0" };
+	static const char *const others[] = { "http.listen=0.0.0.0:0", "http.listen=[::]:0", "http.listen=10.1.2.3:0" };
+	struct wb_error e;
+
+	(void)state;
+	for (size_t i = 0; i < WB_ARRAY_LEN(loopbacks); i++)
+		assert_string_equal(COMPLAINT(&e, "--set", loopbacks[i]), "");
+	for (size_t i = 0; i < WB_ARRAY_LEN(others); i++) {
+		const char *why = COMPLAINT(&e, "--set", others[i]);
+
+		assert_non_null(strstr(why, others[i]));
+		assert_non_null(strstr(why, "set http.tokens.file"));
+		assert_non_null(strstr(why, "http.auth=none"));
+		assert_string_equal(COMPLAINT(&e, "--set", others[i], "--set", "http.auth=none"), "");
+		assert_string_equal(COMPLAINT(&e, "--set", others[i], "--set", "http.tokens.file=/f"), "");
+		assert_string_equal(
+			COMPLAINT(&e, "--set", others[i], "--set", "http.tokens.file=/f", "--set", "http.auth=tokens"),
+			"");
+	}
+}
+
+static void auth_and_the_tokens_file_must_agree(void **state)
+{
+	struct wb_error e;
+
+	(void)state;
+	assert_string_equal(COMPLAINT(&e, "--set", "http.auth=tokens"),
+		"http.auth=tokens needs http.tokens.file; writebehind-producer --new-token NAME makes a token and its "
+		"entry there");
+	assert_string_equal(COMPLAINT(&e, "--set", "http.auth=none", "--set", "http.tokens.file=/f"),
+		"http.auth=none and http.tokens.file contradict each other; leave one of them out");
+	assert_string_equal(COMPLAINT(&e, "--set", "http.auth=no"),
+		"http.auth=no (from --set): unknown choice; allowed are auto, tokens and none");
+	assert_string_equal(COMPLAINT(&e, "--scope", "read"), "--scope goes with --new-token");
 }
 
 static void the_largest_record_is_what_the_client_may_send(void **state)
@@ -101,6 +162,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_defaults_are_as_documented),
 		cmocka_unit_test(a_body_must_fit_into_half_of_the_budget),
+		cmocka_unit_test(without_tokens_it_listens_on_loopback_unless_told_in_words),
+		cmocka_unit_test(auth_and_the_tokens_file_must_agree),
 		cmocka_unit_test(the_largest_record_is_what_the_client_may_send),
 		cmocka_unit_test(partition_key_paths_stand_with_commas),
 		cmocka_unit_test(publish_has_flags_and_one_file),

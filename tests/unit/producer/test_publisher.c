@@ -1,176 +1,4 @@
-#include "producer/publisher.h"
-
-#include "common/base/mem.h"
-#include "common/base/thread.h"
-#include "common/contract/result.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdatomic.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
-#include <cmocka.h>
-
-#define JOB      "00112233445566778899aabbccddeeff"
-#define SENT_MAX 64
-
-/* Kafka, as the publisher sees it: a queue with so much room, whose records the test acknowledges. */
-struct sent {
-	char topic[16], key[40], value[256], job[40], seq[24], op[16], database[16];
-	int32_t partition;
-	wb_kafka_ack_fn fn;
-	void *arg;
-};
-struct wb_kafka_producer {
-	struct sent sent[SENT_MAX];
-	atomic_size_t count;
-	atomic_size_t room;
-	enum wb_err refusal; /* what send says to the record with this value, if not WB_OK */
-	const char *refused_value;
-	atomic_bool hold; /* send does not return while it is set */
-	atomic_bool held; /* a send has come */
-};
-
-static void pause_ms(long ms)
-{
-	const struct timespec pause = { .tv_nsec = ms * 1000 * 1000 };
-
-	(void)nanosleep(&pause, NULL); /* woken early is fine */
-}
-
-static void copy(char *to, size_t size, struct wb_slice from)
-{
-	(void)snprintf(to, size, "%.*s", (int)from.len, from.data ? from.data : "");
-}
-
-static struct wb_slice header(const struct wb_kafka_record *record, const char *name)
-{
-	const struct wb_header *h = wb_header_find(record->headers, record->header_count, name);
-
-	return h ? h->value : wb_slice("", 0);
-}
-
-/* Stands in for common/kafka/producer.c, which this program therefore does not link. */
-enum wb_err wb_kafka_producer_send(
-	struct wb_kafka_producer *p, const struct wb_kafka_record *record, wb_kafka_ack_fn fn, void *arg)
-{
-	struct sent *s;
-
-	if (p->refused_value && wb_slice_eq_cstr(record->value, p->refused_value))
-		return p->refusal;
-	atomic_store(&p->held, true);
-	while (atomic_load(&p->hold))
-		pause_ms(1);
-	if (atomic_load(&p->room) == 0)
-		return WB_EFULL;
-	atomic_fetch_sub(&p->room, 1);
-	s = &p->sent[atomic_load(&p->count)];
-	copy(s->topic, sizeof s->topic, wb_slice_cstr(record->topic));
-	copy(s->key, sizeof s->key, record->key);
-	copy(s->value, sizeof s->value, record->value);
-	copy(s->job, sizeof s->job, header(record, WB_HEADER_JOB));
-	copy(s->seq, sizeof s->seq, header(record, WB_HEADER_SEQ));
-	copy(s->op, sizeof s->op, header(record, WB_HEADER_OP));
-	copy(s->database, sizeof s->database, header(record, WB_HEADER_DATABASE));
-	s->partition = record->partition;
-	s->fn = fn;
-	s->arg = arg;
-	atomic_fetch_add(&p->count, 1);
-	return WB_OK;
-}
-
-static void acknowledge(struct wb_kafka_producer *p, size_t i, enum wb_err err)
-{
-	const struct wb_kafka_ack ack = { .err = err, .text = "as the test says" };
-
-	p->sent[i].fn(p->sent[i].arg, &ack);
-}
-
-struct answer {
-	atomic_int times;
-	enum wb_err err;
-	char why[128];
-};
-
-static void on_done(void *arg, enum wb_err err, const char *why)
-{
-	struct answer *a = arg;
-
-	a->err = err;
-	copy(a->why, sizeof a->why, wb_slice_cstr(why));
-	atomic_fetch_add(&a->times, 1);
-}
-
-struct bench {
-	struct wb_kafka_producer kafka;
-	struct wb_metrics *metrics;
-	struct wb_publisher *publisher;
-	struct answer answer;
-};
-
-static void begin(struct bench *b, int64_t timeout_ms)
-{
-	struct wb_publisher_settings settings = {
-		.topic_writes = "writes",
-		.topic_results = "results",
-		.results_partitions = 4,
-		.timeout_ms = timeout_ms,
-	};
-
-	memset(b, 0, sizeof *b);
-	atomic_store(&b->kafka.room, SENT_MAX);
-	b->metrics = wb_metrics_new();
-	settings.kafka = &b->kafka;
-	settings.metrics = b->metrics;
-	b->publisher = wb_publisher_new(&settings);
-}
-
-static void end(struct bench *b)
-{
-	wb_publisher_stop(b->publisher);
-	wb_publisher_free(&b->publisher);
-	wb_metrics_free(&b->metrics);
-}
-
-static void submit(struct bench *b, size_t count)
-{
-	static const char *const ids[] = { "a", "b", "c", "d", "e" };
-	struct wb_batch batch;
-
-	wb_batch_init(&batch, 10);
-	batch.database = wb_slice_cstr("db");
-	for (size_t i = 0; i < count; i++) {
-		const struct wb_batch_write write = { .document = wb_slice_cstr("{}"), .id = wb_slice_cstr(ids[i]) };
-
-		assert_int_equal(wb_batch_add(&batch, &write), WB_OK);
-	}
-	wb_publisher_submit(b->publisher, JOB, 1234, &batch, on_done, &b->answer);
-	assert_int_equal(batch.count, 0);
-	wb_batch_release(&batch);
-}
-
-/* For what another thread does; a condition that never comes fails the test. */
-static void wait_for(atomic_size_t *value, size_t wanted)
-{
-	const struct timespec pause = { .tv_nsec = 1000000 };
-
-	for (int i = 0; i < 20000 && atomic_load(value) < wanted; i++)
-		(void)nanosleep(&pause, NULL);
-	assert_int_equal(atomic_load(value), wanted);
-}
-
-static void wait_for_answer(struct answer *a)
-{
-	const struct timespec pause = { .tv_nsec = 1000000 };
-
-	for (int i = 0; i < 20000 && atomic_load(&a->times) == 0; i++)
-		(void)nanosleep(&pause, NULL);
-	assert_int_equal(atomic_load(&a->times), 1);
-}
+#include "tests/unit/producer/publisher_fixture.h"
 
 static void accepted_is_sent_after_all_acknowledgements_and_answered_after_its_own(void **state)
 {
@@ -201,9 +29,8 @@ static void records_carry_job_number_target_and_key(void **state)
 {
 	struct bench b;
 	struct wb_batch batch;
-	const struct wb_batch_write del = {
-		.op = WB_OP_DELETE, .id = WB_SLICE_LIT("x"), .partition_key = WB_SLICE_LIT("[1]")
-	};
+	const struct wb_batch_more more = { .partition_key = WB_SLICE_LIT("[1]") };
+	const struct wb_batch_write del = { .op = WB_OP_DELETE, .id = WB_SLICE_LIT("x"), .more = &more };
 
 	(void)state;
 	begin(&b, 60000);
@@ -221,7 +48,8 @@ static void records_carry_job_number_target_and_key(void **state)
 
 	wb_batch_init(&batch, 1);
 	assert_int_equal(wb_batch_add(&batch, &del), WB_OK);
-	wb_publisher_submit(b.publisher, JOB, 1234, &batch, on_done, &b.answer);
+	wb_publisher_submit(
+		b.publisher, &job_1234, &batch, (struct wb_publish_memory){ NULL, NULL }, true, on_done, &b.answer);
 	assert_string_equal(b.kafka.sent[3].op, "delete");
 	assert_string_equal(b.kafka.sent[3].key, "x");
 	assert_string_equal(b.kafka.sent[3].value, "");
@@ -311,7 +139,9 @@ static void a_job_out_of_time_is_answered_once_and_never_accepted(void **state)
 	wait_for_answer(&b.answer);
 	assert_int_equal(b.answer.err, WB_ETIMEDOUT);
 	acknowledge(&b.kafka, 0, WB_OK);
+	assert_int_equal(b.released, 0); /* Kafka may still read the documents */
 	acknowledge(&b.kafka, 1, WB_OK);
+	assert_int_equal(b.released, 1);
 	assert_int_equal(b.kafka.count, 2);
 	assert_int_equal(b.answer.times, 1);
 	end(&b);
@@ -390,6 +220,29 @@ static void stopping_waits_for_a_job_that_is_being_sent_and_answers_it(void **st
 	wb_metrics_free(&b.metrics);
 }
 
+static void ids_of_jobs_that_come_together_share_a_partition_for_a_while(void **state)
+{
+	char id[WB_JOB_ID_SIZE], before[WB_JOB_ID_SIZE] = "";
+	int32_t partitions[1024];
+	struct bench b;
+	unsigned same = 0;
+
+	(void)state;
+	begin(&b, 60000);
+	for (size_t i = 0; i < 1024; i++) {
+		wb_publisher_new_id(b.publisher, id);
+		assert_true(wb_job_id_valid(wb_slice_cstr(id)));
+		assert_string_not_equal(id, before);
+		memcpy(before, id, sizeof before);
+		partitions[i] = wb_murmur2_partition(wb_slice_cstr(id), 4);
+		same += i && partitions[i] == partitions[i - 1];
+	}
+	assert_true(same > 1000);
+	for (int32_t p = 0; p < 4; p++)
+		assert_int_equal(partitions[256 * p + 128], p);
+	end(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -402,6 +255,7 @@ int main(void)
 		cmocka_unit_test(a_job_out_of_time_is_answered_once_and_never_accepted),
 		cmocka_unit_test(a_job_out_of_time_in_the_waiting_line_sends_nothing_more),
 		cmocka_unit_test(stopping_answers_what_is_in_flight),
+		cmocka_unit_test(ids_of_jobs_that_come_together_share_a_partition_for_a_while),
 		cmocka_unit_test(stopping_waits_for_a_job_that_is_being_sent_and_answers_it),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -28,6 +28,28 @@ static void sha256_vectors(void **state)
 	assert_hex(digest, sizeof digest, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
 }
 
+static void a_digest_of_pieces_is_the_digest_of_the_whole(void **state)
+{
+	uint8_t whole[WB_SHA256_SIZE], pieces[WB_SHA256_SIZE];
+	struct wb_sha256 *d = wb_sha256_new();
+	char text[1000];
+
+	(void)state;
+	memset(text, 'x', sizeof text);
+	wb_sha256_value(d, pieces);
+	assert_hex(pieces, sizeof pieces, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+	for (size_t at = 0; at < sizeof text; at += 100) {
+		wb_sha256_add(d, wb_slice(text + at, 100));
+		wb_sha256_add(d, wb_slice(NULL, 0));
+		wb_sha256_value(d, pieces);
+		wb_crypto_sha256(wb_slice(text, at + 100), whole);
+		assert_memory_equal(pieces, whole, sizeof whole);
+	}
+	wb_sha256_free(&d);
+	assert_null(d);
+	wb_sha256_free(&d);
+}
+
 /* RFC 4231, test cases 1, 2 and 6. */
 static void hmac_vectors(void **state)
 {
@@ -162,6 +184,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sha256_vectors),
+		cmocka_unit_test(a_digest_of_pieces_is_the_digest_of_the_whole),
 		cmocka_unit_test(hmac_vectors),
 		cmocka_unit_test(an_absent_key_is_the_empty_key),
 		cmocka_unit_test(random_bytes_differ),

@@ -5,9 +5,12 @@
 #include <jansson.h>
 #include <math.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <setjmp.h>
@@ -163,6 +166,57 @@ static void *log_many(void *arg)
 	return NULL;
 }
 
+static void lines_that_may_wait_come_in_order_and_without_being_asked_for(void **state)
+{
+	struct fixture f;
+	size_t len = 0;
+
+	(void)state;
+	open_log(&f, WB_LOG_INFO, WB_LOG_LOGFMT);
+	wb_log_later(f.log, "first");
+	wb_log_later(f.log, "second");
+	wb_log_info(f.log, "third");
+	wb_log_later(f.log, "fourth");
+	f.text[0] = '\0';
+	while (!strstr(f.text, "fourth")) {
+		ssize_t n = read(f.fds[0], f.text + len, sizeof f.text - 1 - len);
+
+		assert_true(n > 0);
+		len += (size_t)n;
+		f.text[len] = '\0';
+	}
+	assert_true(strstr(f.text, "first") < strstr(f.text, "second"));
+	assert_true(strstr(f.text, "second") < strstr(f.text, "third"));
+	assert_true(strstr(f.text, "third") < strstr(f.text, "fourth"));
+	wb_log_later(f.log, "fifth");
+	assert_non_null(strstr(written(&f), "fifth"));
+}
+
+/* The child logs what may wait and aborts; what it logged is read here. */
+static void what_waits_is_written_when_the_process_aborts(void **state)
+{
+	struct fixture f;
+	int status;
+	pid_t child;
+
+	(void)state;
+	open_log(&f, WB_LOG_INFO, WB_LOG_LOGFMT);
+	child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		const struct rlimit no_core = { 0 };
+
+		(void)setrlimit(RLIMIT_CORE, &no_core);
+		wb_log_keep_at_abort(f.log);
+		wb_log_later(f.log, "the last words");
+		abort();
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(WTERMSIG(status), SIGABRT);
+	assert_non_null(strstr(written(&f), "the last words"));
+}
+
 static void *drain(void *arg)
 {
 	FILE *in = fdopen(*(int *)arg, "r");
@@ -230,7 +284,10 @@ static void logging_keeps_errno_and_no_log_is_fine(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		/* First, while no other thread was ever there to lose in the fork. */
+		cmocka_unit_test(what_waits_is_written_when_the_process_aborts),
 		cmocka_unit_test(logfmt_is_one_line_of_pairs),
+		cmocka_unit_test(lines_that_may_wait_come_in_order_and_without_being_asked_for),
 		cmocka_unit_test(json_is_one_object_a_line),
 		cmocka_unit_test(levels_below_the_set_one_are_not_written),
 		cmocka_unit_test(values_cannot_forge_lines_or_drive_a_terminal),

@@ -402,6 +402,36 @@ static void borders_divide_the_hashes_evenly(void **state)
 	}
 }
 
+static void keys_are_equal_by_value(void **state)
+{
+	static const struct {
+		const char *a, *b;
+		bool equal;
+	} rows[] = {
+		{ "[1]", "[1.0]", true },
+		{ "[0]", "[-0]", true },
+		{ "[\"a\"]", "[\"\\u0061\"]", true },
+		{ "[\"a\",null]", "[\"a\",null]", true },
+		{ "[{}]", "[null]", false },
+		{ "[1]", "[\"1\"]", false },
+		{ "[\"a\"]", "[\"b\"]", false },
+		{ "[true]", "[false]", false },
+		{ "[1]", "[1,1]", false },
+		{ "[1,2]", "[1,3]", false },
+	};
+	struct wb_buf scratch_a, scratch_b;
+	struct wb_pk a, b;
+
+	(void)state;
+	for (size_t i = 0; i < WB_ARRAY_LEN(rows); i++) {
+		assert_int_equal(parse(rows[i].a, &scratch_a, &a), WB_REASON_NONE);
+		assert_int_equal(parse(rows[i].b, &scratch_b, &b), WB_REASON_NONE);
+		assert_int_equal(wb_pk_equal(&a, &b), rows[i].equal);
+		wb_buf_release(&scratch_a);
+		wb_buf_release(&scratch_b);
+	}
+}
+
 static void what_is_no_hex_is_refused(void **state)
 {
 	char text[2 * WB_EPK_SIZE_MAX + 3];
@@ -436,6 +466,7 @@ int main(void)
 		cmocka_unit_test(ranges_are_compared_padded_with_zeros),
 		cmocka_unit_test(keys_of_several_lengths_are_compared),
 		cmocka_unit_test(borders_divide_the_hashes_evenly),
+		cmocka_unit_test(keys_are_equal_by_value),
 		cmocka_unit_test(what_is_no_hex_is_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,5 @@
 #include "common/http/server.h"
 
-#include "common/base/clock.h"
-
 #include "tests/unit/common/http/client.h"
 
 #include <poll.h>
@@ -113,16 +111,16 @@ static struct wb_http_request *take_held(struct fixture *f, size_t count)
 static void start(struct fixture *f, unsigned threads)
 {
 	const struct wb_http_route routes[] = {
-		{ "GET", "/echo", echo, f, 0 },
-		{ "POST", "/echo", echo, f, 100000 },
-		{ "GET", "/echo/{id}", echo, f, 0 },
-		{ "GET", "/echo/{id}/deep", echo, f, 0 },
-		{ "GET", "/files/*", rest, f, 0 },
-		{ "DELETE", "/nothing", no_content, f, 0 },
-		{ "GET", "/buffer", hand_over, f, 0 },
-		{ "GET", "/hold", hold, f, 0 },
-		{ "POST", "/hold", hold, f, 100000 },
-		{ "GET", "/race", race, f, 0 },
+		{ .method = "GET", .path = "/echo", .handler = echo, .arg = f },
+		{ .method = "POST", .path = "/echo", .handler = echo, .arg = f, .max_body_bytes = 100000 },
+		{ .method = "GET", .path = "/echo/{id}", .handler = echo, .arg = f },
+		{ .method = "GET", .path = "/echo/{id}/deep", .handler = echo, .arg = f },
+		{ .method = "GET", .path = "/files/*", .handler = rest, .arg = f },
+		{ .method = "DELETE", .path = "/nothing", .handler = no_content, .arg = f },
+		{ .method = "GET", .path = "/buffer", .handler = hand_over, .arg = f },
+		{ .method = "GET", .path = "/hold", .handler = hold, .arg = f },
+		{ .method = "POST", .path = "/hold", .handler = hold, .arg = f, .max_body_bytes = 100000 },
+		{ .method = "GET", .path = "/race", .handler = race, .arg = f },
 	};
 	struct wb_http_settings settings = {
 		.listen = "127.0.0.1:0",
@@ -452,7 +450,9 @@ static void a_client_that_went_away_harms_nobody(void **state)
 	fd = client_connect(f.address);
 	assert_true(client_send_text(fd, "POST /hold HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc"));
 	assert_int_equal(close(fd), 0);
-	assert_int_equal(wb_http_server_pending(f.server), 0);
+	while (wb_http_server_pending(f.server) > 0)
+		(void)poll(NULL, 0, 1); /* only waits */
+	assert_int_equal(f.held_count, 0);
 	stop(&f);
 }
 
@@ -556,18 +556,20 @@ static void a_stopping_server_answers_what_it_has(void **state)
 	stop(&f);
 }
 
-/* Its threads may not have begun yet, at which the library would end the process. */
-static void a_server_that_has_just_started_settles_before_it_is_quiesced(void **state)
+/* Its threads may not have begun yet. */
+static void a_server_that_has_just_started_can_be_stopped_at_once(void **state)
 {
-	int64_t begin_ms = wb_clock_mono_ms();
 	struct fixture f;
 
 	(void)state;
-	start(&f, 4);
-	wb_http_server_quiesce(f.server);
-	assert_true(wb_clock_mono_ms() - begin_ms >= 200);
-	assert_int_equal(client_try_connect(f.address), -1);
-	stop(&f);
+	for (int i = 0; i < 20; i++) {
+		start(&f, 4);
+		if (i % 2) {
+			wb_http_server_quiesce(f.server);
+			assert_int_equal(client_try_connect(f.address), -1);
+		}
+		stop(&f);
+	}
 }
 
 static void requests_are_counted_by_route(void **state)
@@ -654,7 +656,7 @@ int main(void)
 		cmocka_unit_test(two_lengths_are_refused_and_the_connection_ends),
 		cmocka_unit_test(all_bodies_together_stay_within_the_budget),
 		cmocka_unit_test(a_stopping_server_answers_what_it_has),
-		cmocka_unit_test(a_server_that_has_just_started_settles_before_it_is_quiesced),
+		cmocka_unit_test(a_server_that_has_just_started_can_be_stopped_at_once),
 		cmocka_unit_test(requests_are_counted_by_route),
 		cmocka_unit_test(bytes_that_are_no_http_do_not_harm),
 	};

@@ -1,4 +1,4 @@
-#include "consumer/patch.h"
+#include "common/cosmos/patch.h"
 
 #include "common/base/buf.h"
 

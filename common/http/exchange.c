@@ -1,0 +1,226 @@
+/* A request from its first line to the end of its answer, as libmicrohttpd tells of it. */
+#include "common/base/clock.h"
+#include "common/base/mem.h"
+#include "common/http/server_internal.h"
+
+#include <stdlib.h>
+
+static struct wb_http_connection *connection_of(struct MHD_Connection *mhd)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+	return info->socket_context;
+}
+
+void *wb_http_on_uri(void *arg, const char *uri, struct MHD_Connection *mhd)
+{
+	struct wb_http_loop *loop = arg;
+	size_t len = strlen(uri);
+	/* The parameters are decoded behind the URI; they are no longer than that. */
+	struct wb_http_request *r = wb_xcalloc(1, sizeof *r + 2 * (len + 1));
+
+	r->server = loop->server;
+	r->loop = loop;
+	r->mhd = mhd;
+	r->connection = connection_of(mhd);
+	memcpy(r->text, uri, len + 1);
+	r->path = wb_slice(r->text, strcspn(r->text, "?"));
+	r->started_us = wb_clock_mono_us();
+	r->connection->request = r;
+	if (r->connection->wait != WB_WAIT_HEADER)
+		wb_http_wait_for(loop, r->connection, WB_WAIT_HEADER);
+	return r;
+}
+
+void wb_http_refuse(struct wb_http_request *r, unsigned status, const char *code, const char *detail)
+{
+	wb_http_body_lost(r);
+	wb_problem_respond(r,
+		&(struct wb_problem){ .status = status,
+			.code = code,
+			.detail = detail,
+			.index = -1,
+			.retry_after_s = status == 503 ? 1 : 0 });
+}
+
+static enum MHD_Result queue(struct wb_http_request *r)
+{
+	enum MHD_Result result = MHD_queue_response(r->mhd, r->status, r->response);
+
+	MHD_destroy_response(r->response);
+	r->response = NULL;
+	wb_http_wait_for(r->loop, r->connection, WB_WAIT_CLIENT);
+	return result;
+}
+
+/* The connection sleeps until somebody answers, or the sink takes again. */
+static enum MHD_Result suspend(struct wb_http_request *r)
+{
+	wb_http_wait_for(r->loop, r->connection, WB_WAIT_US);
+	r->suspended = true;
+	MHD_suspend_connection(r->mhd);
+	return MHD_YES;
+}
+
+/* ---- a refused body */
+
+/* It is not worth reading all that still comes before the answer is sent. */
+static bool much_is_left(const struct wb_http_request *r)
+{
+	return wb_http_announced(r) > r->received + r->discarded + WB_HTTP_DISCARD_MAX;
+}
+
+static enum MHD_Result discard(struct wb_http_request *r, size_t *len)
+{
+	bool enough;
+
+	r->connection->received += *len;
+	r->discarded += *len;
+	*len = 0;
+	enough = r->discarded > WB_HTTP_DISCARD_MAX;
+	if (r->sent)
+		return enough ? MHD_NO : MHD_YES;
+	if (enough || much_is_left(r)) {
+		wb_http_send_now(r);
+		r->discarded = 0; /* the client gets time to read that answer */
+	}
+	return MHD_YES;
+}
+
+/* ---- its course */
+
+static enum MHD_Result on_headers(struct wb_http_request *r, const char *method)
+{
+	r->method = wb_slice_cstr(method);
+	r->stage = WB_STAGE_BODY;
+	atomic_fetch_add_explicit(&r->loop->unfinished, 1, memory_order_relaxed);
+	if (wb_http_length_ambiguous(r)) {
+		wb_http_refuse(r, 400, "ambiguous-length", "there is more than one length of the body");
+		return queue(r); /* before the end of its body, so that the connection is closed */
+	}
+	if (wb_http_find_route(r)) {
+		if (atomic_load_explicit(&r->server->quiesced, memory_order_relaxed))
+			wb_http_refuse(r, 503, "stopping", "this instance is stopping; repeat the request");
+		else
+			wb_http_body_begin(r);
+	}
+	wb_http_wait_for(r->loop, r->connection, WB_WAIT_BODY);
+	/* A client that waits for 100 Continue need not send the body. */
+	if (r->answered && wb_http_header(r, MHD_HTTP_HEADER_EXPECT).data)
+		return queue(r);
+	if (r->answered && much_is_left(r))
+		wb_http_send_now(r);
+	return MHD_YES;
+}
+
+static enum MHD_Result on_piece(struct wb_http_request *r, const char *data, size_t *len)
+{
+	/* libmicrohttpd goes on to the next chunk when all of one was taken, suspended or not. */
+	if (r->suspended)
+		return MHD_YES;
+	if (!r->answered) {
+		size_t taken = wb_http_body_take(r, wb_slice(data, *len));
+
+		if (!r->answered) {
+			*len -= taken;
+			return r->stalled ? suspend(r) : MHD_YES;
+		}
+		wb_http_body_forget(r);
+	}
+	return discard(r, len);
+}
+
+static enum MHD_Result on_end(struct wb_http_request *r)
+{
+	if (r->sent)
+		return MHD_NO;
+	if (!r->answered && wb_http_body_end(r)) {
+		r->stage = WB_STAGE_ANSWER;
+		if (r->streaming)
+			r->sink.end(r->sink_arg, r);
+		else
+			r->route->handler(r->route->arg, r);
+	}
+	return r->answered ? queue(r) : suspend(r);
+}
+
+enum MHD_Result wb_http_on_request(void *arg, struct MHD_Connection *mhd, const char *url, const char *method,
+	const char *version, const char *data, size_t *len, void **context)
+{
+	struct wb_http_request *r = *context;
+
+	(void)arg;
+	(void)mhd;
+	(void)url;
+	(void)version;
+	if (!r)
+		return MHD_NO;
+	if (r->stage == WB_STAGE_HEAD)
+		return on_headers(r, method);
+	if (*len > 0)
+		return on_piece(r, data, len);
+	if (r->stage == WB_STAGE_BODY)
+		return on_end(r);
+	return r->answered ? queue(r) : MHD_YES;
+}
+
+static void free_request(struct wb_http_request *r)
+{
+	if (r->free_state)
+		r->free_state(r->state);
+	if (r->response)
+		MHD_destroy_response(r->response);
+	free(r);
+}
+
+void wb_http_settle(struct wb_http_request *r)
+{
+	unsigned signals = atomic_exchange(&r->signals, 0);
+
+	if (r->dead) {
+		free_request(r);
+		return;
+	}
+	if (signals & WB_SIGNAL_ANSWER)
+		r->answered = true;
+	if (r->stalled) {
+		r->stalled = false;
+		if (!r->answered)
+			(void)wb_http_body_flush(r); /* it stalls again, or was answered: looked at below */
+	}
+	if (r->answered && r->stage == WB_STAGE_BODY) {
+		wb_http_body_forget(r);
+		/* A client that says nothing more would wait for ever for what discard() does. */
+		if (!r->sent && much_is_left(r))
+			wb_http_send_now(r);
+	}
+	if (!r->suspended || (!r->answered && (r->stalled || r->stage == WB_STAGE_ANSWER)))
+		return;
+	r->suspended = false;
+	if (r->stage == WB_STAGE_BODY)
+		wb_http_wait_for(r->loop, r->connection, WB_WAIT_BODY);
+	MHD_resume_connection(r->mhd);
+}
+
+void wb_http_on_completed(void *arg, struct MHD_Connection *mhd, void **context, enum MHD_RequestTerminationCode code)
+{
+	struct wb_http_request *r = *context;
+	struct wb_http_loop *loop = arg;
+
+	(void)mhd;
+	(void)code;
+	if (!r)
+		return;
+	*context = NULL;
+	wb_http_count(r);
+	wb_http_body_lost(r);
+	wb_http_body_forget(r);
+	r->connection->request = NULL;
+	wb_http_wait_for(loop, r->connection, WB_WAIT_REQUEST);
+	if (r->stage != WB_STAGE_HEAD)
+		atomic_fetch_sub_explicit(&loop->unfinished, 1, memory_order_release);
+	/* Somebody's answer or resume that nobody needs any more is still on its way to us. */
+	r->dead = true;
+	if (atomic_load(&r->signals) == 0)
+		free_request(r);
+}

@@ -1,0 +1,89 @@
+/* What publisher.c and publisher_stream.c share; no one else includes it. Not thread-safe by itself: see the fields. */
+#ifndef WB_PRODUCER_PUBLISHER_INTERNAL_H
+#define WB_PRODUCER_PUBLISHER_INTERNAL_H
+
+#include "common/base/thread.h"
+#include "producer/outgoing.h"
+#include "producer/publisher.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <sys/queue.h>
+
+#define WB_FLIGHT_STOPPING "the service stops"
+#define WB_FLIGHT_WHY_SIZE 256
+/* Unsettled records of a stream while their number is not known: more than there will ever be. */
+#define WB_FLIGHT_OPEN (SIZE_MAX / 2)
+
+/* A job on its way. Its owner holds it until it is done, and so do the acknowledgements of its records, the one of its
+ * accepted record and the sender. */
+struct wb_flight {
+	struct wb_publisher *publisher;
+	char job[WB_JOB_ID_SIZE];
+	char *names; /* one piece of memory for database, container and callback */
+	struct wb_slice callback;
+	bool keyed;
+	uint8_t key[WB_RESULT_KEY_SIZE];
+	int64_t at_ms;
+	struct wb_batch batch; /* empty for a stream */
+	struct wb_publish_memory memory; /* given back once, by the one that settles last */
+	struct wb_outgoing_target target;
+	wb_publish_done_fn done_fn;
+	void *done_arg;
+	int64_t start_us, deadline_ms;
+	size_t count, bytes;
+
+	size_t next; /* first record that was not sent; belongs to the one that sends, as does all_sent */
+	bool all_sent; /* or given up: unsettled counts only what is under way */
+	atomic_size_t unsettled; /* records that were not acknowledged, plus one while not all are sent */
+	atomic_int refs;
+	atomic_int failed; /* enum wb_err of the first failure */
+	char why[WB_FLIGHT_WHY_SIZE]; /* of the first failure: written once, before it settles */
+
+	/* Under the publisher's lock. */
+	bool sending, stalled, accepting, done;
+	TAILQ_ENTRY(wb_flight) active_link, stalled_link; /* active_link: of open, while it is an open stream */
+
+	int64_t stalled_ms;
+
+	/* Of a stream. */
+	bool stream;
+	pthread_mutex_t room_lock; /* over the next two */
+	void (*room_fn)(void *arg); /* NULL once it is not open any more */
+	void *room_arg;
+	atomic_size_t block_bytes; /* of blocks that live */
+	atomic_bool wants_room;
+};
+TAILQ_HEAD(wb_flights, wb_flight);
+
+struct wb_publisher {
+	struct wb_publisher_settings settings;
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	pthread_t thread;
+	struct wb_flights active; /* in the order of their deadlines */
+	struct wb_flights stalled; /* waiting for room in the producer's queue, first come first served */
+	struct wb_flights open; /* streams */
+	atomic_size_t open_count;
+	size_t active_count;
+	bool stopping;
+	atomic_uint_least64_t ids; /* that were made */
+	struct wb_counter *jobs, *records, *bytes;
+	struct wb_histogram *seconds;
+};
+
+/* Neither active nor open yet; refs is 2. */
+struct wb_flight *wb_flight_new(struct wb_publisher *p, const struct wb_publish_job *job);
+void wb_flight_unref(struct wb_flight *f);
+/* Keeps the first failure. */
+void wb_flight_note_failure(struct wb_flight *f, enum wb_err err, const char *why);
+/* n records less are unsettled; the last ones bring the accepted record on its way. */
+void wb_flight_settle(struct wb_flight *f, size_t n);
+/* Queues the flight for the publisher's thread, unless it is done. */
+void wb_flight_stall(struct wb_flight *f);
+/* Tells a stream's owner that it may try again, if it is still open. */
+void wb_flight_tell_room(struct wb_flight *f);
+/* Puts it among the active ones; its deadline begins. Returns whether others wait for room already. With the lock held. */
+bool wb_flight_activate(struct wb_flight *f);
+
+#endif
