@@ -18,7 +18,7 @@ build_packages="gcc make pkg-config libc6-dev librdkafka-dev libcurl4-openssl-de
     libmicrohttpd-dev libgnutls28-dev zlib1g-dev libgoogle-perftools-dev"
 # Testing, checking, measuring, and the demo's input.
 test_packages="libcmocka-dev clang kcat wrk iso-codes curl ca-certificates python3 python3-venv
-    default-jre-headless maven"
+    default-jdk-headless maven golang-go"
 
 say() {
     printf 'setup: %s\n' "$*"
@@ -47,7 +47,7 @@ setup: this is ${ID:-unknown} ${VERSION_ID:-}; setup.sh knows Debian 12, Debian 
 Install the equivalents of these Debian packages by hand:
   to build: $(echo $build_packages)
   to test:  $(echo $test_packages), and the sanitizer and fuzzer runtime of your clang
-Versions: librdkafka 2.0 or later, OpenSSL 3, libcurl 7.88, libmicrohttpd 0.9.75, Java 17, Python 3.11.
+Versions: librdkafka 2.0 or later, OpenSSL 3, libcurl 7.88, libmicrohttpd 0.9.75, JDK 17, Go 1.18, Python 3.11.
 Then, in this folder:
   python3 -m venv .venv && .venv/bin/pip install -r tests/system/requirements.txt
   (cd tests/system/node && npm ci)          with Node.js 20 or later, as .venv/bin/node
@@ -70,16 +70,17 @@ $installed
 $package
 "*) continue ;;
         esac
-        # Any Java from 17 on will do.
-        if [ "$package" = default-jre-headless ] && java_is_new_enough; then
-            continue
-        fi
+        # Any JDK from 17 on and any Go will do.
+        case $package in
+        default-jdk-headless) ! java_is_new_enough || continue ;;
+        golang-go) ! command -v go >/dev/null 2>&1 || continue ;;
+        esac
         missing_packages="$missing_packages $package"
     done
 }
 
 java_is_new_enough() {
-    command -v java >/dev/null 2>&1 || return 1
+    command -v java >/dev/null 2>&1 && command -v javac >/dev/null 2>&1 || return 1
     java_version=$(java -version 2>&1 | sed -n 's/.* version "\([0-9]*\).*/\1/p' | head -n 1)
     [ "${java_version:-0}" -ge 17 ]
 }

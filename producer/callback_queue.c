@@ -53,6 +53,7 @@ struct wb_callback_queue {
 	uint32_t *index;    /* by id, open addressing, a power of two and at least twice as large as slots */
 	size_t index_size;
 	int64_t horizon_ms; /* what is due from then on was left out */
+	bool cut;           /* a part of a line was left out */
 	struct host *buckets[HOST_BUCKETS];
 	size_t hosts;
 	struct wb_list turns, suspect_turns;
@@ -208,12 +209,10 @@ static void release(struct wb_callback_queue *q, uint32_t handle)
 }
 
 /* Leaves out the later half of what waits. Sorted, the rest is a heap. */
-static void make_room(struct wb_callback_queue *q)
+static void cut_heap(struct wb_callback_queue *q)
 {
 	size_t keep = q->heap_count / 2;
 
-	if (q->heap_count == 0)
-		return;
 	qsort_r(q->heap, q->heap_count, sizeof *q->heap, by_due, q);
 	if (due_at(q, keep) < q->horizon_ms)
 		q->horizon_ms = due_at(q, keep);
@@ -222,6 +221,49 @@ static void make_room(struct wb_callback_queue *q)
 	q->heap_count = keep;
 	for (size_t i = 0; i < keep; i++)
 		put_at(q, i, q->heap[i]);
+}
+
+static struct host *longest_line(const struct wb_callback_queue *q)
+{
+	struct host *longest = NULL;
+
+	for (size_t i = 0; i < HOST_BUCKETS; i++) {
+		for (struct host *h = q->buckets[i]; h; h = h->next) {
+			if (!longest || h->ready > longest->ready)
+				longest = h;
+		}
+	}
+	return longest;
+}
+
+/* Leaves out the later half of the longest line: most likely that of a host that does not answer. */
+static void cut_line(struct wb_callback_queue *q)
+{
+	struct host *h = longest_line(q);
+	uint32_t handle, next;
+
+	if (!h || h->ready < 2)
+		return;
+	q->cut = true;
+	h->ready /= 2;
+	handle = h->first;
+	for (size_t i = 1; i < h->ready; i++)
+		handle = q->slots[handle].link;
+	h->last = handle;
+	next = q->slots[handle].link;
+	q->slots[handle].link = NONE;
+	for (handle = next; handle != NONE; handle = next) {
+		next = q->slots[handle].link;
+		release(q, handle);
+	}
+}
+
+static void make_room(struct wb_callback_queue *q)
+{
+	if (q->heap_count >= q->limits.waiting / 2)
+		cut_heap(q);
+	else
+		cut_line(q);
 }
 
 static bool read_id(const char *job, uint8_t ret[ID_BYTES])
@@ -364,7 +406,7 @@ bool wb_callback_queue_ready(struct wb_callback_queue *q, uint32_t handle, const
 	struct host *h = host_of(q, host);
 
 	assert(s->state == TAKEN);
-	if (!h || h->ready >= q->limits.ready_per_host)
+	if (!h)
 		return false;
 	s->state = READY;
 	s->host = h;
@@ -528,10 +570,14 @@ int64_t wb_callback_queue_next_ms(const struct wb_callback_queue *q)
 
 bool wb_callback_queue_left_out(struct wb_callback_queue *q, int64_t now_ms)
 {
-	if (q->horizon_ms == INT64_MAX || (now_ms < q->horizon_ms && q->used > q->limits.waiting / 2))
-		return false;
-	q->horizon_ms = INT64_MAX;
-	return true;
+	bool room = q->used <= q->limits.waiting / 2;
+	bool again = (q->horizon_ms != INT64_MAX && (room || now_ms >= q->horizon_ms)) || (q->cut && room);
+
+	if (again) {
+		q->horizon_ms = INT64_MAX;
+		q->cut = false;
+	}
+	return again;
 }
 
 struct wb_callback_queue *wb_callback_queue_new(const struct wb_callback_queue_limits *limits)

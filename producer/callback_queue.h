@@ -3,7 +3,8 @@
  * Hosts that do not answer must not hold the others: a host has at most per_host attempts at once, hosts take turns, and
  * those whose last attempt had no prompt answer (suspects) have one each and half of all places together.
  * Bounded: a callback costs some 60 bytes, and there are at most `waiting` of them. When there are more, those with the
- * latest times are left out; they come again from the job view, when wb_callback_queue_left_out says so.
+ * latest times are left out, or the last ones of the longest line; they come again from the job view, when
+ * wb_callback_queue_left_out says so.
  * The life of a callback: add → take_due → (ready → next → answered) → wait again or drop; a handle is good from take_due
  * or next until wait, ready or drop.
  * Pure: time is an argument (monotonic). Not thread-safe: one owner.
@@ -21,11 +22,10 @@
 struct wb_callback_queue; /* opaque */
 
 struct wb_callback_queue_limits {
-	size_t waiting;        /* callbacks in all; at least 2 */
-	size_t ready_per_host; /* due ones that stand in line for one host */
-	size_t hosts;          /* that have something in line */
-	unsigned in_flight;    /* taken with next and not yet waiting again or dropped; at least 2 */
-	unsigned per_host;     /* requests at once */
+	size_t waiting;     /* callbacks in all; at least 4 */
+	size_t hosts;       /* that have something in line */
+	unsigned in_flight; /* taken with next and not yet waiting again or dropped; at least 2 */
+	unsigned per_host;  /* requests at once */
 };
 
 /* One callback, as it is handed out. */
@@ -44,7 +44,7 @@ void wb_callback_queue_add(
 	struct wb_callback_queue *q, const char *job, int32_t partition, unsigned attempts, int64_t due_ms);
 /* Takes the next one that has come to its time; false when there is none. */
 bool wb_callback_queue_take_due(struct wb_callback_queue *q, int64_t now_ms, struct wb_callback_item *ret) WB_MUST_USE;
-/* Puts it in line for its host; false when that line, or the table of hosts, is full: then it must wait. */
+/* Puts it in line for its host; false when the table of hosts is full: then it must wait. */
 bool wb_callback_queue_ready(struct wb_callback_queue *q, uint32_t handle, const char *host) WB_MUST_USE;
 /* Takes the next one that may be sent now, which then is in flight. */
 bool wb_callback_queue_next(struct wb_callback_queue *q, struct wb_callback_item *ret) WB_MUST_USE;

@@ -25,11 +25,10 @@
 #define RECORD_BYTES_MAX 1024
 #define WHY_SIZE         160
 
-#define WAITING_MAX        (256 * 1024) /* some 17 MB */
-#define READY_PER_HOST_MAX 1024
-#define HOSTS_MAX          4096
-#define PER_HOST           4
-#define EVENTS_MAX         (64 * 1024)
+#define WAITING_MAX (256 * 1024) /* some 17 MB */
+#define HOSTS_MAX   4096
+#define PER_HOST    4
+#define EVENTS_MAX  (64 * 1024)
 
 enum part_state {
 	NOT_OURS,
@@ -275,7 +274,7 @@ static void look_up(struct wb_callbacks *c, const struct wb_callback_item *item,
 	} else if (l.due_ms > now_ms) {
 		wb_callback_queue_wait(c->queue, item->handle, l.attempts, l.due_ms);
 	} else if (!wb_callback_queue_ready(c->queue, item->handle, l.host)) {
-		/* Its host has a long line already. Spread, so that they do not come back together. */
+		/* Callbacks stand in line for too many hosts already. Spread, so that they do not come back together. */
 		int64_t spread_ms = (int64_t)(wb_webhook_random(item->job, (unsigned)now_ms) % (4 * CROWDED_MS));
 
 		wb_callback_queue_wait(c->queue, item->handle, l.attempts, now_ms + CROWDED_MS + spread_ms);
@@ -478,8 +477,8 @@ static void take_events(struct wb_callbacks *c)
 		}
 		if (event->type == CAUGHT_UP)
 			take_caught_up(c, event);
-		else if (is_ours(c, event->partition))
-			wb_callback_queue_add(c->queue, event->job, event->partition, 0, wb_clock_mono_ms());
+		else if (is_ours(c, event->partition)) /* before all that was put off */
+			wb_callback_queue_add(c->queue, event->job, event->partition, 0, 0);
 		ended += event->type == ENDED;
 		free(event);
 	}
@@ -602,11 +601,9 @@ struct wb_callbacks *wb_callbacks_new(const struct wb_callbacks_settings *settin
 		.timeout_ms = settings->timeout_ms,
 		.connect_timeout_ms = settings->connect_timeout_ms,
 		.max_in_flight = settings->max_in_flight };
-	const struct wb_callback_queue_limits queue = { .waiting = WAITING_MAX,
-		.ready_per_host = READY_PER_HOST_MAX,
-		.hosts = HOSTS_MAX,
-		.in_flight = settings->max_in_flight,
-		.per_host = PER_HOST };
+	const struct wb_callback_queue_limits queue = {
+		.waiting = WAITING_MAX, .hosts = HOSTS_MAX, .in_flight = settings->max_in_flight, .per_host = PER_HOST
+	};
 	struct wb_callbacks *c = wb_xcalloc(1, sizeof *c);
 
 	c->settings = *settings;

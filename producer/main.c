@@ -78,7 +78,6 @@ static enum wb_err start_protection(struct service *s, struct wb_error *e)
 		wb_log_info(s->log, "tokens read", WB_INT("count", wb_auth_count(s->auth)));
 	else
 		wb_log_info(s->log, "nobody is asked for a token", WB_STR("listen", s->config.http.listen));
-	wb_lifecycle_on_reload(s->lifecycle, reload, s);
 	return WB_OK;
 }
 
@@ -242,6 +241,7 @@ static enum wb_err start(struct service *s, struct wb_error *e)
 	if (err != WB_OK)
 		return err;
 	check_kafka(s);
+	wb_lifecycle_on_reload(s->lifecycle, reload, s); /* everything that it touches is there */
 	wb_lifecycle_running(s->lifecycle);
 	wb_log_info(s->log, "listening", WB_STR("address", wb_http_server_address(s->server)),
 		WB_STR("version", WB_VERSION));
@@ -253,6 +253,7 @@ static void stop(struct service *s)
 {
 	int64_t deadline_ms = wb_clock_mono_ms() + s->config.shutdown_timeout_ms, left_ms;
 
+	wb_lifecycle_on_reload(s->lifecycle, NULL, NULL);
 	if (s->callbacks)
 		wb_callback_service_quiesce(s->callbacks, deadline_ms);
 	if (s->server) {
@@ -272,7 +273,6 @@ static void stop(struct service *s)
 	if (s->view)
 		wb_job_view_stop(s->view);
 	wb_http_server_free(&s->server);
-	wb_lifecycle_on_reload(s->lifecycle, NULL, NULL);
 	wb_api_free(&s->api);
 	wb_auth_free(&s->auth);
 	wb_callback_service_free(&s->callbacks);

@@ -4,29 +4,51 @@
 # The line also goes into BUILD_DIR/test-summary. A test program that crashes, hangs or runs no test counts as a failure.
 #
 #   sh tests/run_unit.sh BUILD_DIR
+#
+# UNIT_JOBS programs run at a time: one more than there are cores where it is not set, as the slow ones mostly wait.
 set -eu
 
+if [ "${1:-}" = --one ]; then # of the call below: runs a program, and leaves its log and its exit code
+    program=$2 log=$3
+    status=0
+    timeout -k 5 "$UNIT_LIMIT_S" "$program" >"$log" 2>&1 </dev/null || status=$?
+    echo "$status" >"$log.status"
+    exit 0
+fi
+
 out=${1:?usage: run_unit.sh BUILD_DIR}
-limit_s=${UNIT_TIMEOUT:-600} # for what hangs: under a sanitizer the longest takes a minute and a half
+UNIT_LIMIT_S=${UNIT_TIMEOUT:-600} # for what hangs: under a sanitizer the longest takes a minute and a half
 # Read by tests built with SANITIZE=thread only.
 TSAN_OPTIONS="suppressions=$(cd "$(dirname "$0")" && pwd)/unit/tsan.supp ${TSAN_OPTIONS:-}"
-export TSAN_OPTIONS
+export TSAN_OPTIONS UNIT_LIMIT_S
+jobs=${UNIT_JOBS:-$(($(nproc) + 1))}
 log_dir=$out/unit-logs
 rm -rf "$log_dir"
 mkdir -p "$log_dir"
+
+# log_of PROGRAM
+log_of() {
+    name=${1#"$out"/unit/}
+    echo "$log_dir/$(echo "$name" | tr / -).log"
+}
 
 # counted WORD LOG: the sum of cmocka's "[  WORD  ] N test(s)" lines.
 counted() {
     sed -n "s/^\[  $1  \] \([0-9][0-9]*\) test(s).*/\1/p" "$2" | awk '{ n += $1 } END { print n + 0 }'
 }
 
+# The consumer's folder first: it has the programs that take longest, and none of them should be the last one to run.
+all=$(find "$out/unit" -type f -name 'test_*' -perm -u+x ! -name '*.*' 2>/dev/null | sort)
+for program in $(echo "$all" | grep /unit/consumer/) $(echo "$all" | grep -v /unit/consumer/); do
+    printf '%s\n%s\n' "$program" "$(log_of "$program")"
+done | xargs -r -P "$jobs" -n 2 sh "$0" --one
+
 passed=0 failed=0 programs=0
-for program in $(find "$out/unit" -type f -name 'test_*' -perm -u+x ! -name '*.*' 2>/dev/null | sort); do
+for program in $all; do
     programs=$((programs + 1))
+    log=$(log_of "$program")
     name=${program#"$out"/unit/}
-    log=$log_dir/$(echo "$name" | tr / -).log
-    status=0
-    timeout -k 5 "$limit_s" "$program" >"$log" 2>&1 </dev/null || status=$?
+    status=$(cat "$log.status")
     ok=$(counted PASSED "$log")
     # cmocka counts failures above the names it lists; errors in setup and teardown count as failures too.
     bad=$(sed -n 's/^\[  FAILED  \] \([0-9][0-9]*\) test(s).*/\1/p' "$log" | awk '{ n += $1 } END { print n + 0 }')
@@ -40,7 +62,7 @@ for program in $(find "$out/unit" -type f -name 'test_*' -perm -u+x ! -name '*.*
     failed=$((failed + bad))
     if [ "$bad" -ne 0 ]; then
         case $status in
-        124 | 137) why="not ended after $limit_s s" ;;
+        124 | 137) why="not ended after $UNIT_LIMIT_S s" ;;
         *) why="exit $status" ;;
         esac
         echo "--- $name: $why"

@@ -1,7 +1,6 @@
 /* Connections of a loop: accepting, spreading them over the loops, and who has to go. */
 #include "common/base/clock.h"
 #include "common/base/mem.h"
-#include "common/base/thread.h"
 #include "common/http/server_internal.h"
 
 #include <errno.h>

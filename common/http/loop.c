@@ -1,7 +1,6 @@
 /* One thread of the server: its connections' events, and what other threads hand it. */
 #include "common/base/clock.h"
 #include "common/base/mem.h"
-#include "common/base/thread.h"
 #include "common/http/server_internal.h"
 
 #include <errno.h>

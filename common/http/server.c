@@ -1,6 +1,5 @@
 /* The life of a server: its settings, its loops, and their end. */
 #include "common/base/mem.h"
-#include "common/base/thread.h"
 #include "common/http/server_internal.h"
 
 #include <sched.h>

@@ -11,6 +11,7 @@
 
 #include "common/base/crypto.h"
 #include "common/base/handover.h"
+#include "common/base/thread.h"
 #include "common/http/gunzip.h"
 #include "common/http/listen.h"
 #include "common/http/problem.h"
@@ -20,7 +21,6 @@
 
 #include <microhttpd.h>
 #include <netinet/in.h>
-#include <pthread.h>
 #include <stdatomic.h>
 
 /* How much of a refused body is read and dropped. Closing on a client that still sends makes its system throw our

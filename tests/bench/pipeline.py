@@ -6,10 +6,7 @@ BENCH_RUNS runs of each (3; figures are medians), BENCH_DOCUMENTS writes of 1 KB
 shares the first two cores that this process may use.
 """
 
-import argparse
-import os
-
-from lib import say
+from lib.command import measure
 from lib.rig import Rig
 from figures.coalescing import coalescing
 from figures.consumers import consumers
@@ -35,33 +32,5 @@ FIGURES = {
 }
 
 
-def main():
-    parser = argparse.ArgumentParser(description="Measures the consumer on a real Kafka and the emulator.")
-    parser.add_argument("--list", action="store_true", help="print the figures' names")
-    parser.add_argument("--only", default=",".join(FIGURES), help="measure these, with commas between them")
-    options = parser.parse_args()
-    if options.list:
-        print("\n".join(FIGURES))
-        return
-    wanted = options.only.split(",")
-    if set(wanted) - set(FIGURES):
-        parser.error(f"there is no {', '.join(sorted(set(wanted) - set(FIGURES)))}: --list")
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])
-    failed = []
-    rig = Rig()
-    try:
-        for name in wanted:
-            say(name)
-            try:
-                FIGURES[name](rig)
-            except (SystemExit, TimeoutError) as why:
-                say(f"{name} failed: {why}")
-                failed.append(name)
-    finally:
-        rig.close()
-    if failed:
-        raise SystemExit(f"bench: failed: {', '.join(failed)}")
-
-
 if __name__ == "__main__":
-    main()
+    measure("Measures the consumer on a real Kafka and the emulator.", FIGURES, Rig)

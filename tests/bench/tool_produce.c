@@ -1,9 +1,10 @@
 /* librdkafka's bare produce rate, as a closed loop: WINDOWS batches of BATCH records are in flight, and a batch that is
  * acknowledged whole is sent again at once.
  *
- * usage: tool_produce BOOTSTRAP TOPIC BATCH WINDOWS BYTES SECONDS
+ * usage: tool_produce BOOTSTRAP TOPIC BATCH WINDOWS BYTES SECONDS [LINGER_MS]
  * Prints {"records_per_s":…,"p50_ms":…,"p99_ms":…,"cpu_s_per_million":…}; the times are a batch's, from its first record
- * to its last acknowledgement. acks=all, linger 1 ms, records without headers, keys of 12 bytes.
+ * to its last acknowledgement. acks=all, linger 1 ms
+ * where none is given, records without headers, keys of 12 bytes.
  */
 #include <librdkafka/rdkafka.h>
 
@@ -94,7 +95,7 @@ static void set(rd_kafka_conf_t *conf, const char *name, const char *value)
 	}
 }
 
-static rd_kafka_t *connect_to(const char *bootstrap, struct bench *b)
+static rd_kafka_t *connect_to(const char *bootstrap, const char *linger_ms, struct bench *b)
 {
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
 	char error[256];
@@ -103,7 +104,7 @@ static rd_kafka_t *connect_to(const char *bootstrap, struct bench *b)
 	set(conf, "bootstrap.servers", bootstrap);
 	set(conf, "acks", "all");
 	set(conf, "enable.idempotence", "true");
-	set(conf, "linger.ms", "1");
+	set(conf, "linger.ms", linger_ms);
 	set(conf, "partitioner", "murmur2_random");
 	set(conf, "socket.nagle.disable", "true");
 	rd_kafka_conf_set_opaque(conf, b);
@@ -138,14 +139,14 @@ int main(int argc, char **argv)
 	double started, took, cpu;
 	long count, n;
 
-	if (argc != 7) {
-		fprintf(stderr, "usage: tool_produce BOOTSTRAP TOPIC BATCH WINDOWS BYTES SECONDS\n");
+	if (argc != 7 && argc != 8) {
+		fprintf(stderr, "usage: tool_produce BOOTSTRAP TOPIC BATCH WINDOWS BYTES SECONDS [LINGER_MS]\n");
 		return 2;
 	}
 	b.batch = strtol(argv[3], NULL, 10);
 	count = strtol(argv[4], NULL, 10);
 	b.bytes = strtoul(argv[5], NULL, 10);
-	b.rk = connect_to(argv[1], &b);
+	b.rk = connect_to(argv[1], argc == 8 ? argv[7] : "1", &b);
 	b.topic = rd_kafka_topic_new(b.rk, argv[2], NULL);
 	b.value = malloc(b.bytes);
 	b.samples = malloc(SAMPLES_MAX * sizeof *b.samples);

@@ -24,23 +24,25 @@ if ! "$clang" -fsanitize=fuzzer,address,undefined -o "$out/probe" "$out/probe.c"
 	exit 0
 fi
 
+# archives_of NAME: what a fuzzer is linked with, beside its own object.
+archives_of() {
+	for folder in producer consumer deadletter sandbox; do
+		if grep -q "^#include \"$folder/" "tests/fuzz/fuzz_$1.c"; then echo "$out/lib/$folder.a"; fi
+	done
+	echo "$out/lib/common.a"
+}
+
 # The objects come from the Makefile, with coverage for the fuzzer compiled in.
 build() {
-	CFLAGS="-g -fsanitize=fuzzer-no-link" make -s CC="$clang" SANITIZE=address,undefined OUT="$out" "$@" > "$out/build.log"
+	CFLAGS="-g -fsanitize=fuzzer-no-link" make -s -k -j"$(nproc)" CC="$clang" SANITIZE=address,undefined OUT="$out" "$@" \
+		> "$out/build.log"
 }
 
 fuzz_one() {
 	name=$1
-	object=$out/obj/tests/fuzz/fuzz_$name.o
-	archives=
-	for folder in producer consumer deadletter sandbox; do
-		grep -q "^#include \"$folder/" "tests/fuzz/fuzz_$name.c" && archives="$archives $out/lib/$folder.a"
-	done
-	archives="$archives $out/lib/common.a"
-	# shellcheck disable=SC2086,SC2046 # lists of words
-	build "$object" $archives &&
-		"$clang" -pthread -fsanitize=fuzzer,address,undefined -o "$out/fuzz_$name" "$object" $archives \
-			$(pkg-config --libs $packages) -lm || return 1
+	# shellcheck disable=SC2046,SC2086 # lists of words
+	"$clang" -pthread -fsanitize=fuzzer,address,undefined -o "$out/fuzz_$name" "$out/obj/tests/fuzz/fuzz_$name.o" \
+		$(archives_of "$name") $(pkg-config --libs $packages) -lm || return 1
 
 	mkdir -p "$out/corpus/$name"
 	set -- "$out/corpus/$name"
@@ -62,7 +64,25 @@ if [ $# -eq 0 ]; then
 		set -- "$@" "${name#fuzz_}"
 	done
 fi
+wanted=
 for name in "$@"; do
-	fuzz_one "$name" || failed=1
+	wanted="$wanted $out/obj/tests/fuzz/fuzz_$name.o $(archives_of "$name")"
+done
+# What does not build is missed by the linker below.
+# shellcheck disable=SC2046,SC2086 # lists of words
+build $(printf '%s\n' $wanted | sort -u) || failed=1
+
+# As many at a time as there are cores: each has one to itself, and all take equally long.
+while [ $# -gt 0 ]; do
+	started=
+	for _ in $(seq "$(nproc)"); do
+		[ $# -gt 0 ] || break
+		fuzz_one "$1" &
+		started="$started $!"
+		shift
+	done
+	for one in $started; do
+		wait "$one" || failed=1
+	done
 done
 exit $failed

@@ -28,6 +28,7 @@ check links sh "$here/links.sh" "$out"
 check metrics python3 "$here/metrics.py"
 check docs sh "$here/docs.sh" "$out"
 check compose sh "$here/compose.sh"
+check interfaces sh "$here/interfaces.sh"
 check selftest sh "$here/selftest.sh"
 
 if [ -n "$failed" ]; then

@@ -44,13 +44,14 @@ def private_kafka(tmp_path, request):
 
 
 class Topics:
-    """The four topics of a Writebehind installation, under names that nobody else uses, on one broker."""
+    """The four topics of a Writebehind installation, under names that nobody else uses, on one broker.
+    writes: further settings of the topic of writes, with underscores for dots."""
 
-    def __init__(self, broker, partitions=8, results_partitions=4):
+    def __init__(self, broker, partitions=8, results_partitions=4, **writes):
         self.broker = broker
         prefix = f"t{uuid.uuid4().hex[:10]}"
         self.group = f"{prefix}.group"
-        self.writes = broker.create_topic(f"{prefix}.writes", partitions, max_message_bytes=3_000_000)
+        self.writes = broker.create_topic(f"{prefix}.writes", partitions, max_message_bytes=3_000_000, **writes)
         self.results = broker.create_topic(f"{prefix}.results", results_partitions, retention_ms=30 * 86_400_000)
         self.dead_letters = broker.create_topic(f"{prefix}.dead-letters", partitions, max_message_bytes=4_000_000,
                                                 retention_ms=-1)
@@ -164,8 +165,17 @@ def sandbox(make_sandbox):
     return make_sandbox()
 
 
+# The files that take longest, in this order, so that none of them begins when the others are about to end.
+LONGEST_FIRST = ("test_promise_04_model", "test_consumer_promises", "test_promise_05_bad_networks",
+                 "test_promise_05_outage_lasts", "test_promise_09_memory_has_a_limit", "test_operations",
+                 "test_producer_promises", "test_promise_04_cut_off", "test_ru_budget", "test_promise_05_routing",
+                 "test_main_path", "test_sandbox_routing")
+
+
 def pytest_collection_modifyitems(items):
     """No test may hang: two minutes unless it asks for more by @pytest.mark.timeout."""
+    turn = {name: number for number, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: turn.get(item.path.stem, len(turn)))
     for item in items:
         if not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(120))

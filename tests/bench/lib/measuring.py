@@ -2,7 +2,12 @@
 
 import json
 import statistics
+import threading
+import time
+from contextlib import contextmanager
 from pathlib import Path
+
+SAMPLE_S = 0.05
 
 
 def connections_to(port):
@@ -12,6 +17,36 @@ def connections_to(port):
         fields = line.split()
         count += fields[2].endswith(wanted) and fields[3] == "01"
     return count
+
+
+@contextmanager
+def sampled_memory(process):
+    """Within the block, samples a process's resident memory into the list that it gives: (time, bytes)."""
+    samples, ended = [], threading.Event()
+
+    def sample():
+        while not ended.wait(SAMPLE_S):
+            try:
+                samples.append((time.monotonic(), process.rss_bytes()))
+            except (OSError, RuntimeError):
+                return  # it has ended
+    sampler = threading.Thread(target=sample, daemon=True)
+    sampler.start()
+    try:
+        yield samples
+    finally:
+        ended.set()
+        sampler.join()
+
+
+def growth(samples):
+    """How many bytes the mean of the last quarter's samples is above that of the second quarter's: 0 for memory that is
+    flat once it is in use."""
+    quarter = len(samples) // 4
+    if not quarter:
+        raise SystemExit("the run was too short to see what becomes of memory")
+    mean = [statistics.mean(size for _, size in samples[at:at + quarter]) for at in (quarter, 3 * quarter)]
+    return mean[1] - mean[0]
 
 
 def median(rows):

@@ -13,7 +13,6 @@ static struct wb_callback_queue *queue_of(size_t waiting, unsigned in_flight)
 {
 	const struct wb_callback_queue_limits limits = {
 		.waiting = waiting,
-		.ready_per_host = 10,
 		.hosts = 40,
 		.in_flight = in_flight,
 		.per_host = 4,
@@ -227,18 +226,41 @@ static void suspects_and_others_alternate(void **state)
 	wb_callback_queue_free(&q);
 }
 
-static void a_line_is_bounded(void **state)
+/* A host that does not answer and has everything that there is room for: others have room nevertheless. */
+static void the_longest_line_gives_way(void **state)
 {
-	struct wb_callback_queue *q = queue_of(1000, 64);
+	struct wb_callback_queue *q = queue_of(100, 8);
 	struct wb_callback_item item;
+	unsigned sent = 0;
 
 	(void)state;
-	for (unsigned i = 0; i < 10; i++)
-		make_ready(q, i, "a");
-	add(q, 10, 0, 0);
-	assert_true(wb_callback_queue_take_due(q, 0, &item));
-	assert_false(wb_callback_queue_ready(q, item.handle, "a"));
-	assert_true(wb_callback_queue_ready(q, item.handle, "b"));
+	for (unsigned i = 0; i < 90; i++)
+		make_ready(q, i, "dead");
+	for (unsigned i = 90; i < 100; i++)
+		make_ready(q, i, "good");
+	assert_int_equal(wb_callback_queue_count(q), 100);
+	make_ready(q, 100, "good");
+	assert_int_equal(wb_callback_queue_count(q), 56);
+	assert_false(wb_callback_queue_left_out(q, 0));
+	while (wb_callback_queue_next(q, &item)) {
+		assert_string_equal(item.job, job(sent % 2 ? 90 + sent / 2 : sent / 2));
+		sent++;
+		wb_callback_queue_answered(q, item.handle, true);
+		wb_callback_queue_drop(q, item.handle);
+		if (sent == 6)
+			break;
+	}
+	assert_int_equal(wb_callback_queue_count(q), 50);
+	assert_true(wb_callback_queue_left_out(q, 0));
+	assert_false(wb_callback_queue_left_out(q, 0));
+	for (unsigned i = 100; i < 150; i++)
+		add(q, i, 0, 0);
+	while (wb_callback_queue_next(q, &item)) {
+		wb_callback_queue_answered(q, item.handle, true);
+		wb_callback_queue_drop(q, item.handle);
+		sent++;
+	}
+	assert_int_equal(sent, 45 + 11);
 	wb_callback_queue_free(&q);
 }
 
@@ -348,6 +370,26 @@ static void what_is_due_again_comes_in_time(void **state)
 	wb_callback_queue_free(&q);
 }
 
+/* What is due by now may be more than there is room for; a job that ends then is not left out. */
+static void what_is_due_first_has_room_in_any_case(void **state)
+{
+	struct wb_callback_queue *q = queue_of(10, 64);
+	struct wb_callback_item item;
+
+	(void)state;
+	for (unsigned i = 0; i < 100; i++)
+		add(q, i, 0, 1000);
+	assert_int_equal(wb_callback_queue_count(q), 5);
+	for (unsigned i = 200; i < 207; i++)
+		add(q, i, 0, 0);
+	for (unsigned i = 0; i < 7; i++) {
+		assert_true(wb_callback_queue_take_due(q, 1000, &item));
+		assert_in_range(strtoul(item.job + 24, NULL, 16), 200, 206);
+	}
+	assert_true(wb_callback_queue_left_out(q, 1000));
+	wb_callback_queue_free(&q);
+}
+
 /* Against a plain model, as the index and the heap move under every step. */
 static void many_steps_at_random(void **state)
 {
@@ -400,11 +442,12 @@ int main(void)
 		cmocka_unit_test(a_host_has_four_places),
 		cmocka_unit_test(suspects_have_half_of_the_places),
 		cmocka_unit_test(suspects_and_others_alternate),
-		cmocka_unit_test(a_line_is_bounded),
+		cmocka_unit_test(the_longest_line_gives_way),
 		cmocka_unit_test(hosts_are_bounded),
 		cmocka_unit_test(a_partition_that_goes_is_forgotten),
 		cmocka_unit_test(what_is_latest_is_left_out),
 		cmocka_unit_test(what_is_due_again_comes_in_time),
+		cmocka_unit_test(what_is_due_first_has_room_in_any_case),
 		cmocka_unit_test(many_steps_at_random),
 	};
 

@@ -28,12 +28,17 @@ static void the_defaults_are_as_documented(void **state)
 	assert_int_equal(c.jobs.max, 1000000);
 	assert_string_equal(c.kafka.topic_writes, "writebehind.writes");
 	assert_null(c.intake.partition_key);
+	assert_null(c.callback.hosts);
+	assert_false(c.callback.allow_private);
+	assert_string_equal(c.callback.group_id, "writebehind-callbacks");
+	assert_int_equal(c.callback.timeout_ms, 15000);
+	assert_int_equal(c.callback.max_in_flight, 64);
 	assert_int_equal(wb_producer_config_check(&c, &e), WB_OK);
 	assert_int_equal(wb_record_bytes_max(&c.kafka), 3000000);
 	wb_options_release(&wb_producer_options, &c);
 }
 
-static void a_body_must_fit_into_half_of_the_budget(void **state)
+static void what_is_validated_whole_must_fit_into_half_of_the_budget(void **state)
 {
 	struct wb_producer_config c = {
 		.http = { .max_body_bytes = 100 }, .protection = { .auth = WB_AUTH_NONE }, .memory_budget_bytes = 200
@@ -107,6 +112,21 @@ static void auth_and_the_tokens_file_must_agree(void **state)
 	assert_string_equal(COMPLAINT(&e, "--scope", "read"), "--scope goes with --new-token");
 }
 
+static void callbacks_need_a_secret(void **state)
+{
+	char hosts[] = "example.com", secret[] = "whsec_x", listen[] = "127.0.0.1:0";
+	struct wb_producer_config c = {
+		.memory_budget_bytes = 200, .http = { .listen = listen }, .callback = { .hosts = hosts }
+	};
+	struct wb_error e;
+
+	(void)state;
+	assert_int_equal(wb_producer_config_check(&c, &e), WB_EINVAL);
+	assert_non_null(strstr(e.text, "callback.secret"));
+	c.callback.secret = secret;
+	assert_int_equal(wb_producer_config_check(&c, &e), WB_OK);
+}
+
 static void the_largest_record_is_what_the_client_may_send(void **state)
 {
 	const char *argv[] = { "writebehind-producer", "--set", "kafka.message.max.bytes=1000000", NULL };
@@ -161,9 +181,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_defaults_are_as_documented),
-		cmocka_unit_test(a_body_must_fit_into_half_of_the_budget),
+		cmocka_unit_test(what_is_validated_whole_must_fit_into_half_of_the_budget),
 		cmocka_unit_test(without_tokens_it_listens_on_loopback_unless_told_in_words),
 		cmocka_unit_test(auth_and_the_tokens_file_must_agree),
+		cmocka_unit_test(callbacks_need_a_secret),
 		cmocka_unit_test(the_largest_record_is_what_the_client_may_send),
 		cmocka_unit_test(partition_key_paths_stand_with_commas),
 		cmocka_unit_test(publish_has_flags_and_one_file),
