@@ -108,12 +108,13 @@ static const struct wb_option protection_rows[] = {
 #define STRUCT struct wb_jobs_options
 static const struct wb_option jobs_rows[] = {
 	ROW(WB_OPT_DURATION, retention_ms, "jobs.retention.ms", "7d", SECOND, 3650 * DAY,
-		"How long a finished job can be asked for"),
+		"How long a finished job can be asked for, and its idempotency key is known"),
 	ROW(WB_OPT_DURATION, unaccepted_ms, "jobs.unaccepted.ms", "1h", SECOND, 3650 * DAY,
 		"How long the outcomes of a job wait, from the last one on, for its accepted record before they "
 		"count as unaccepted for good"),
 	ROW(WB_OPT_INT, max, "jobs.max", "1000000", 1, 1000000000,
-		"Finished jobs that are remembered; with as many unfinished ones, new jobs are answered with 503"),
+		"Finished jobs whose details are kept, of older ones only id and idempotency key; with as many "
+		"unfinished ones, new jobs are answered with 503"),
 	ROW(WB_OPT_DURATION, read_timeout_ms, "jobs.read.timeout.ms", "5s", 100, 600 * SECOND,
 		"How long a question about a job may wait until the results topic is read to its end; then 503"),
 };
