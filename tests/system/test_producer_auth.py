@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from harness.fault_proxy import make_certificate
 from harness.process import wait_until
 from harness.programs import run
 
@@ -185,6 +186,36 @@ def test_sighup_ends_nothing_where_there_is_nothing_to_read(topics, start):
     producer = start("producer", topics.env)
     reload(producer, "there is nothing to read again")
     assert producer.ready()
+
+
+def test_sighup_reads_the_certificate_again_and_a_bad_one_changes_nothing(topics, start, tmp_path):
+    old, new = tmp_path / "old", tmp_path / "new"
+    for directory in (old, new):
+        directory.mkdir()
+        make_certificate(directory)
+    served = {name: tmp_path / name for name in ("cert.pem", "key.pem")}
+
+    def serve(directory):
+        for name, path in served.items():
+            path.write_bytes((directory / f"localhost.{name}").read_bytes())
+
+    def trusted(directory):
+        try:
+            return requests.get(f"https://localhost:{producer.port}/livez", timeout=5,
+                                verify=str(directory / "localhost.cert.pem")).status_code == 200
+        except requests.exceptions.SSLError:
+            return False
+    serve(old)
+    producer = start("producer", [topics.env, {"HTTP_TLS_CERTIFICATE_FILE": served["cert.pem"],
+                                               "HTTP_TLS_KEY_FILE": served["key.pem"]}], wait=False)
+    producer.wait_log("listening")
+    assert trusted(old) and not trusted(new)
+    serve(new)
+    reload(producer, "certificate read again")
+    assert trusted(new) and not trusted(old)
+    served["key.pem"].write_text("no key")
+    reload(producer, "certificate not read again")
+    assert trusted(new)
 
 
 # Asking for tokens
