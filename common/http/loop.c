@@ -117,7 +117,7 @@ static bool may_sleep(struct wb_http_loop *loop)
 	return !atomic_load(&s->stopping) && loop->done == atomic_load(&s->quiesced);
 }
 
-static void wait(struct wb_http_loop *loop, int timeout_ms)
+static void wait_for_events(struct wb_http_loop *loop, int timeout_ms)
 {
 	struct epoll_event events[EVENTS_MAX];
 	int n;
@@ -153,7 +153,7 @@ static void *run(void *arg)
 		if (timeout_ms == 0 && ++busy < BUSY_TURNS_MAX)
 			continue;
 		busy = 0;
-		wait(loop, timeout_ms);
+		wait_for_events(loop, timeout_ms);
 	}
 	return NULL;
 }

@@ -100,7 +100,7 @@ static inline void lost(void *arg)
 {
 	struct stream *s = arg;
 
-	assert_true(forget(s));
+	(void)forget(s); /* it may not be the last that began */
 	atomic_fetch_add(&s->f->lost, 1);
 }
 
