@@ -124,6 +124,34 @@ def test_a_callback_is_signed_and_delivered(topics, start, make_receiver, result
     assert SECRET not in producer.log() and "token=1" not in producer.log()
 
 
+def test_a_published_job_is_called_when_it_ends(topics, start, make_receiver, results):
+    receiver = make_receiver()
+    producer = start("producer", env_of(topics, receiver), settings_of(topics, receiver.host))
+    answer = producer.post("/v1/jobs", json={"documents": [{"id": "1"}], "callback": receiver.url("/a?b=c")})
+    assert answer.status_code == 202, answer.text
+    job = answer.json()["jobId"]
+    results.say(job, type="outcomes", consumer="test", at=int(time.time() * 1000), jobs=[{"job": job, "written": [0, 0]}])
+    results.producer.flush(20)
+    wait_until(lambda: receiver.count("/a?b=c") == 1, 30, "the callback")
+    assert Webhook(SECRET).verify(receiver.calls[0][2], receiver.calls[0][1])["data"]["jobId"] == job
+
+
+def test_callbacks_that_are_refused_at_once(topics, start):
+    host = "localhost:8443"
+    producer = start("producer", env_of(topics), settings_of(topics, host))
+    for callback, code in (
+            ("https://elsewhere.example/", "callback-not-allowed"),
+            ("https://localhost/", "callback-not-allowed"),
+            (f"http://{host}/", "invalid-callback"),
+            (f"https://user@{host}/", "invalid-callback"),
+            (f"https://{host}/#x", "invalid-callback"),
+            (f"https://{host}/" + "x" * 2048, "invalid-request"),
+            (7, "invalid-request")):
+        answer = producer.post("/v1/jobs", json={"documents": [{"id": "1"}], "callback": callback})
+        assert (answer.status_code, answer.json()["code"]) == (400, code), (callback, answer.text)
+    assert producer.get("/v1/jobs").json()["jobs"] == []
+
+
 def test_a_job_that_is_not_ended_or_asked_for_nothing_is_not_told(topics, start, make_receiver, results):
     receiver = make_receiver()
     start("producer", env_of(topics, receiver), settings_of(topics, receiver.host))
