@@ -58,8 +58,11 @@ size_t wb_api_common_headers(void *arg, const struct wb_http_request *r, char sc
 	const struct wb_access *access = wb_http_state(r);
 	struct wb_cors_origin *origin = (struct wb_cors_origin *)(void *)scratch;
 	const struct wb_api *api = arg;
-	size_t count = wb_cors_headers(api->settings.cors, wb_http_header(r, "Origin"), origin, ret);
+	size_t count = 0;
 
+	/* The answer to a preflight request has more than these, and its own. */
+	if (!wb_slice_eq_cstr(wb_http_method(r), "OPTIONS"))
+		count = wb_cors_headers(api->settings.cors, wb_http_header(r, "Origin"), origin, ret);
 	if (!access)
 		return count;
 	count += wb_rate_headers(&access->rate, ret + count);
@@ -130,11 +133,27 @@ static bool may_read(struct wb_api *api, struct wb_http_request *r)
 	return wb_api_admit(api, r, WB_SCOPE_READ, access);
 }
 
+/* What shows the jobs of every database and container. */
+static bool may_read_all(struct wb_api *api, struct wb_http_request *r)
+{
+	struct wb_auth_refusal refusal;
+	struct wb_access *access;
+
+	if (!may_read(api, r))
+		return false;
+	access = wb_http_state(r);
+	if (wb_identity_may_list(access->identity, &refusal))
+		return true;
+	refusal.rate = access->rate;
+	wb_api_refuse_access(r, access, &refusal);
+	return false;
+}
+
 static void get_jobs(void *arg, struct wb_http_request *r)
 {
 	struct wb_api *api = arg;
 
-	if (may_read(api, r))
+	if (may_read_all(api, r))
 		wb_api_get_jobs(api->settings.view, r);
 }
 
@@ -150,8 +169,24 @@ static void get_ledger(void *arg, struct wb_http_request *r)
 {
 	struct wb_api *api = arg;
 
-	if (may_read(api, r))
+	if (may_read_all(api, r))
 		wb_api_get_ledger(api->settings.view, r);
+}
+
+static void guarded(void *arg, struct wb_http_request *r)
+{
+	struct wb_api *api = arg;
+
+	if (may_read(api, r))
+		api->guarded_handler(api->guarded_arg, r);
+}
+
+void wb_api_guard(struct wb_api *api, struct wb_http_route *route)
+{
+	api->guarded_handler = route->handler;
+	api->guarded_arg = route->arg;
+	route->handler = guarded;
+	route->arg = api;
 }
 
 size_t wb_api_routes(struct wb_api *api, struct wb_http_route ret[WB_API_ROUTES_MAX])

@@ -44,6 +44,8 @@ struct wb_api *wb_api_new(const struct wb_api_settings *settings);
 void wb_api_free(struct wb_api **api);
 /* Fills the routes, which name api; returns how many. */
 size_t wb_api_routes(struct wb_api *api, struct wb_http_route ret[WB_API_ROUTES_MAX]);
+/* Makes another's route, which takes no body, one that needs a token with the scope read. One route at most. */
+void wb_api_guard(struct wb_api *api, struct wb_http_route *route);
 /* The server's common headers, with api as arg: CORS and rates. */
 size_t wb_api_common_headers(void *api, const struct wb_http_request *r, char scratch[WB_HTTP_COMMON_SCRATCH],
 	struct wb_http_response_header ret[WB_HTTP_COMMON_HEADERS]);

@@ -16,6 +16,8 @@
 struct wb_api {
 	struct wb_api_settings settings;
 	struct wb_duplicates *duplicates;
+	wb_http_handler guarded_handler; /* what wb_api_guard took over */
+	void *guarded_arg;
 	atomic_size_t requests;    /* being published */
 	atomic_size_t streams;     /* of them */
 	atomic_size_t batch_bytes; /* of what was read from bodies */

@@ -20,7 +20,7 @@ struct wb_stream_intake {
 	bool waiting;                     /* if one does */
 	size_t ahead;                     /* bytes of the coming piece that stand in the block already */
 	atomic_bool settled;              /* it may be published */
-	bool asked;		       /* the view, whether the key is known */
+	bool asked;         /* the view, whether the key is known */
 	uint64_t told;                    /* writes that the token's rate knows of */
 };
 
@@ -252,7 +252,7 @@ void wb_api_publish_stream(void *arg, struct wb_http_request *r)
 	if (p->keyed && !p->promised) {
 		wb_publication_refuse(p, 400, "content-digest-required",
 			"a body beyond http.validate.max.bytes with an Idempotency-Key needs Content-Digest, with "
-		        "sha-256 "
+			"sha-256 "
 			"(RFC 9530)");
 		return;
 	}

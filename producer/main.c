@@ -48,17 +48,30 @@ struct service {
 	struct wb_http_server *server;
 };
 
+static void reload_certificate(struct service *s)
+{
+	struct wb_error why;
+
+	if (wb_http_server_reload_tls(s->server, &why) == WB_OK)
+		wb_log_info(s->log, "certificate read again");
+	else
+		wb_log_error(s->log, "certificate not read again; the one from before stays in use",
+			WB_STR("why", why.text));
+}
+
 /* SIGHUP. On the thread of the signals. */
 static void reload(void *arg)
 {
 	struct service *s = arg;
 	struct wb_error why;
 
+	if (s->config.http.certificate_file)
+		reload_certificate(s);
 	if (wb_auth_reload(s->auth, &why) != WB_OK)
 		wb_log_error(s->log, "tokens not read again; those from before stay in force", WB_STR("why", why.text));
 	else if (s->config.protection.tokens_file)
 		wb_log_info(s->log, "tokens read again", WB_INT("count", wb_auth_count(s->auth)));
-	else
+	else if (!s->config.http.certificate_file)
 		wb_log_info(s->log, "SIGHUP: there is nothing to read again");
 }
 
@@ -212,6 +225,10 @@ static enum wb_err start_http(struct service *s, struct wb_error *e)
 	s->api = wb_api_new(&api);
 	s->admin = (struct wb_admin){ PROGRAM, s->health, s->lifecycle, s->metrics };
 	wb_admin_routes(&s->admin, routes);
+	for (size_t i = 0; i < WB_ADMIN_ROUTES; i++) {
+		if (strcmp(routes[i].path, "/metrics") == 0 && !c->protection.metrics_open)
+			wb_api_guard(s->api, &routes[i]);
+	}
 	http.route_count = WB_ADMIN_ROUTES + wb_api_routes(s->api, routes + WB_ADMIN_ROUTES);
 	http.common_headers_arg = s->api;
 	s->server = wb_http_server_new(&http, e);

@@ -65,7 +65,7 @@ static const struct wb_option http_rows[] = {
 		"How long a request's headers may take to come"),
 	ROW(WB_OPT_BYTES, validate_max_bytes, "http.validate.max.bytes", "0", 0, 2048 * MIB,
 		"Up to here a body is validated whole before anything of it is published; above it only NDJSON is "
-	        "taken, "
+		"taken, "
 		"and published as it comes; 0: a quarter of memory.budget.bytes"),
 	ROW(WB_OPT_BYTES, max_body_bytes, "http.max.body.bytes", "16GiB", KIB, 1024 * 1024 * MIB,
 		"The largest body of a request; above it 413"),
@@ -78,7 +78,7 @@ static const struct wb_option http_rows[] = {
 	ROW(WB_OPT_STRING, key_file, "http.tls.key.file", NULL, 0, 0, "The private key of that certificate, in PEM"),
 	ROW(WB_OPT_STRING, public_url, "http.public.url", NULL, 0, 0,
 		"By which URL clients reach the service, for links in answers (https://jobs.example.com); unset: by "
-	        "the "
+		"the "
 		"request's Host"),
 };
 #undef STRUCT
@@ -108,12 +108,13 @@ static const struct wb_option protection_rows[] = {
 #define STRUCT struct wb_jobs_options
 static const struct wb_option jobs_rows[] = {
 	ROW(WB_OPT_DURATION, retention_ms, "jobs.retention.ms", "7d", SECOND, 3650 * DAY,
-		"How long a finished job can be asked for"),
+		"How long a finished job can be asked for, and its idempotency key is known"),
 	ROW(WB_OPT_DURATION, unaccepted_ms, "jobs.unaccepted.ms", "1h", SECOND, 3650 * DAY,
 		"How long the outcomes of a job wait, from the last one on, for its accepted record before they "
 		"count as unaccepted for good"),
 	ROW(WB_OPT_INT, max, "jobs.max", "1000000", 1, 1000000000,
-		"Finished jobs that are remembered; with as many unfinished ones, new jobs are answered with 503"),
+		"Finished jobs whose details are kept, of older ones only id and idempotency key; with as many "
+		"unfinished ones, new jobs are answered with 503"),
 	ROW(WB_OPT_DURATION, read_timeout_ms, "jobs.read.timeout.ms", "5s", 100, 600 * SECOND,
 		"How long a question about a job may wait until the results topic is read to its end; then 503"),
 };
@@ -324,7 +325,7 @@ static enum wb_err check_public_url(const char *url, struct wb_error *e)
 		strpbrk(url, "?# \"\\") || url[strlen(url) - 1] == '/')
 		return wb_error_set(e, WB_EINVAL,
 			"http.public.url is \"%s\": an http or https URL of at most %d bytes is allowed, without query "
-		        "and "
+			"and "
 			"without a slash at the end",
 			url, PUBLIC_URL_MAX);
 	return WB_OK;

@@ -22,8 +22,7 @@ static enum wb_err refused(struct wb_request_stream *s)
 	s->refused = true;
 	if (s->publishing && s->count)
 		(void)wb_error_set(detail, WB_EINVAL,
-			"%.380s; the %llu writes before it may be carried out, though no job was accepted",
-			detail->text, (unsigned long long)s->count);
+			"%.420s; earlier lines may be written, though no job was accepted", detail->text);
 	return WB_EINVAL;
 }
 

@@ -324,7 +324,7 @@ size_t wb_http_body_take(struct wb_http_request *r, struct wb_slice data)
 
 bool wb_http_body_end(struct wb_http_request *r)
 {
-	if (!wb_http_body_flush(r))
+	if (!wb_http_body_flush(r) || is_answered(r))
 		return false;
 	if (!r->gzip || r->received == 0 || wb_gunzip_complete(r->gunzip))
 		return true;

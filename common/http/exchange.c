@@ -70,6 +70,12 @@ static bool much_is_left(const struct wb_http_request *r)
 	return wb_http_announced(r) > r->received + r->discarded + WB_HTTP_DISCARD_MAX;
 }
 
+/* The same of a stream of which nobody knows how much comes: its client may pause before it sends more. */
+static bool unknown_is_left(const struct wb_http_request *r)
+{
+	return r->sink.take && wb_http_header(r, MHD_HTTP_HEADER_TRANSFER_ENCODING).data;
+}
+
 static enum MHD_Result discard(struct wb_http_request *r, size_t *len)
 {
 	bool enough;
@@ -80,7 +86,7 @@ static enum MHD_Result discard(struct wb_http_request *r, size_t *len)
 	enough = r->discarded > WB_HTTP_DISCARD_MAX;
 	if (r->sent)
 		return enough ? MHD_NO : MHD_YES;
-	if (enough || much_is_left(r)) {
+	if (enough || much_is_left(r) || unknown_is_left(r)) {
 		wb_http_send_now(r);
 		r->discarded = 0; /* the client gets time to read that answer */
 	}
@@ -122,8 +128,11 @@ static enum MHD_Result on_piece(struct wb_http_request *r, const char *data, siz
 		size_t taken = wb_http_body_take(r, wb_slice(data, *len));
 
 		if (!r->answered) {
+			bool all = taken == *len;
+
 			*len -= taken;
-			return r->stalled ? suspend(r) : MHD_YES;
+			/* Stalled, or answered by another thread: settle() resumes it. */
+			return all && !r->stalled ? MHD_YES : suspend(r);
 		}
 		wb_http_body_forget(r);
 	}
@@ -173,6 +182,17 @@ static void free_request(struct wb_http_request *r)
 	free(r);
 }
 
+/* The sink takes again: what came already is offered, while libmicrohttpd still has the connection suspended. */
+static void go_on(struct wb_http_request *r)
+{
+	bool suspended = r->suspended;
+
+	r->stalled = false;
+	r->suspended = false; /* so that an answer of the sink is seen at once */
+	(void)wb_http_body_flush(r); /* it stalls again, or was answered: looked at by the caller */
+	r->suspended = suspended;
+}
+
 void wb_http_settle(struct wb_http_request *r)
 {
 	unsigned signals = atomic_exchange(&r->signals, 0);
@@ -183,20 +203,18 @@ void wb_http_settle(struct wb_http_request *r)
 	}
 	if (signals & WB_SIGNAL_ANSWER)
 		r->answered = true;
-	if (r->stalled) {
-		r->stalled = false;
-		if (!r->answered)
-			(void)wb_http_body_flush(r); /* it stalls again, or was answered: looked at below */
-	}
+	if (r->stalled && !r->answered)
+		go_on(r);
 	if (r->answered && r->stage == WB_STAGE_BODY) {
 		wb_http_body_forget(r);
 		/* A client that says nothing more would wait for ever for what discard() does. */
-		if (!r->sent && much_is_left(r))
+		if (!r->sent && (much_is_left(r) || unknown_is_left(r)))
 			wb_http_send_now(r);
 	}
 	if (!r->suspended || (!r->answered && (r->stalled || r->stage == WB_STAGE_ANSWER)))
 		return;
 	r->suspended = false;
+	r->stalled = false;
 	if (r->stage == WB_STAGE_BODY)
 		wb_http_wait_for(r->loop, r->connection, WB_WAIT_BODY);
 	MHD_resume_connection(r->mhd);

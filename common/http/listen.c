@@ -86,8 +86,3 @@ int wb_listen(const char *text, char ret_address[WB_LISTEN_ADDRESS_SIZE], struct
 	freeaddrinfo(found);
 	return fd;
 }
-
-void wb_listen_refuse(int fd)
-{
-	(void)shutdown(fd, SHUT_RDWR); /* at worst connections wait in vain until the descriptor is closed */
-}

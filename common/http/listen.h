@@ -10,7 +10,5 @@
  * can be listened on is taken. Returns the descriptor (non-blocking, the caller's) and in ret_address the address with
  * the real port; -1 with a sentence in e. */
 int wb_listen(const char *text, char ret_address[WB_LISTEN_ADDRESS_SIZE], struct wb_error *e) WB_MUST_USE;
-/* From now on connections are refused. The descriptor stays open, for a thread may still be looking at it. */
-void wb_listen_refuse(int fd);
 
 #endif

@@ -12,9 +12,9 @@
  * one in: a body slower than 500 bytes/s over 10 s, no header after a second, then the longest idle one. A connection
  * that waits for our answer is never shut.
  *
- * Memory of a connection beside its body: 9 KiB while it has sent no whole request, 37 KiB after its first (measured:
- * 10,000 idle ones on 64 bits), in TLS some 35 KiB more; a gzip body 112 KiB, which the budget is charged with.
- * Request line and headers together fit into 32 KiB less what a connection needs of that itself (414, 431).
+ * Memory of a connection beside its body: 5 KiB before its first whole request, 17 KiB after it (resident, measured with
+ * 10,000 idle ones), in TLS 27 KiB; a gzip body 112 KiB, which the budget is charged with. A request line, or headers with
+ * what they take to be kept, may have some 15 KiB (414, 431).
  * Logs a warning where the limit of open files is too low for max_connections, which is lowered then.
  * Thread-safe: wb_http_respond, wb_http_body_resume and wb_http_body_free from any thread; new and free from one.
  */
@@ -121,9 +121,9 @@ void wb_http_each_query(
 void wb_http_set_state(struct wb_http_request *r, void *state, void (*free_fn)(void *state));
 void *wb_http_state(const struct wb_http_request *r);
 
-/* Takes a streamed body. The functions run on the request's server thread, one at a time, and with them the right to
- * answer passes on: a request that is answered from another thread while a body is coming may see one more take, so
- * what arg points to lives until the request's state is freed. */
+/* Takes a streamed body. The functions run on the request's server thread, one at a time. Where another thread answers
+ * while the body is coming, one more take or end may be on its way: it must not answer, too, so a lock of the caller's
+ * says who does; and what arg points to lives until the request's state is freed. */
 struct wb_http_sink {
 	/* Returns how many bytes were taken; fewer than all: nothing more comes until wb_http_body_resume. It may
 	 * answer (a refusal): the rest is dropped, and no function is called any more. */
@@ -151,7 +151,7 @@ struct wb_http_server *wb_http_request_server(const struct wb_http_request *r);
 
 /* Answers and ends the request: r must not be used after. The body is copied; headers may be NULL.
  * content_type NULL: no body. An answer before the end of the body is sent when the rest was read and dropped; where
- * that is more than 64 MiB or nobody knows how much, it is sent at once and the connection closed. */
+ * that is more than 64 MiB, or a stream of unknown length, it is sent at once and the connection closed. */
 void wb_http_respond(struct wb_http_request *r, unsigned status, const char *content_type, struct wb_slice body,
 	const struct wb_http_response_header *headers);
 /* As respond, but takes the memory of body (a wb_buf that is empty after) instead of copying it. */

@@ -17,13 +17,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RECORD_BYTES_MAX   900000
-#define OUTCOME_BYTES_MAX  128
-#define PARTITIONS_MAX     256
-#define PER_RECORD_MAX     (RECORD_BYTES_MAX / OUTCOME_BYTES_MAX)
-#define FLUSH_TIMEOUT_MS   60000
-#define OUTCOMES_HEAD      "{\"type\":\"outcomes\",\"consumer\":\"bench\",\"at\":%" PRId64 ",\"jobs\":["
-#define CALLBACK_URL       "https://reports.example.com/writebehind/done"
+#define RECORD_BYTES_MAX  900000
+#define OUTCOME_BYTES_MAX 128
+#define PARTITIONS_MAX    256
+#define PER_RECORD_MAX    (RECORD_BYTES_MAX / OUTCOME_BYTES_MAX)
+#define FLUSH_TIMEOUT_MS  60000
+#define OUTCOMES_HEAD     "{\"type\":\"outcomes\",\"consumer\":\"bench\",\"at\":%" PRId64 ",\"jobs\":["
+#define CALLBACK_URL      "https://reports.example.com/writebehind/done"
 
 /* The outcomes that wait for more of their partition. */
 struct waiting {

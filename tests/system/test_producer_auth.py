@@ -12,11 +12,9 @@ from pathlib import Path
 import pytest
 import requests
 
+from harness.fault_proxy import make_certificate
 from harness.process import wait_until
 from harness.programs import run
-
-# The HTTP interface does not ask for tokens yet.
-needs_interface = pytest.mark.skip(reason="the HTTP interface does not ask for tokens yet")
 
 EVERYTHING = {"scopes": ["publish", "read"], "databases": ["*"], "containers": ["*"]}
 
@@ -190,6 +188,36 @@ def test_sighup_ends_nothing_where_there_is_nothing_to_read(topics, start):
     assert producer.ready()
 
 
+def test_sighup_reads_the_certificate_again_and_a_bad_one_changes_nothing(topics, start, tmp_path):
+    old, new = tmp_path / "old", tmp_path / "new"
+    for directory in (old, new):
+        directory.mkdir()
+        make_certificate(directory)
+    served = {name: tmp_path / name for name in ("cert.pem", "key.pem")}
+
+    def serve(directory):
+        for name, path in served.items():
+            path.write_bytes((directory / f"localhost.{name}").read_bytes())
+
+    def trusted(directory):
+        try:
+            return requests.get(f"https://localhost:{producer.port}/livez", timeout=5,
+                                verify=str(directory / "localhost.cert.pem")).status_code == 200
+        except requests.exceptions.SSLError:
+            return False
+    serve(old)
+    producer = start("producer", [topics.env, {"HTTP_TLS_CERTIFICATE_FILE": served["cert.pem"],
+                                               "HTTP_TLS_KEY_FILE": served["key.pem"]}], wait=False)
+    producer.wait_log("listening")
+    assert trusted(old) and not trusted(new)
+    serve(new)
+    reload(producer, "certificate read again")
+    assert trusted(new) and not trusted(old)
+    served["key.pem"].write_text("no key")
+    reload(producer, "certificate not read again")
+    assert trusted(new)
+
+
 # Asking for tokens
 
 
@@ -207,7 +235,6 @@ def publish(producer, token=None, path="/v1/jobs", documents=None, **headers):
                          headers=(bearer(token) if token else {}) | headers)
 
 
-@needs_interface
 def test_only_a_token_lets_in(guarded):
     producer, token = guarded()
     answer = publish(producer)
@@ -222,7 +249,6 @@ def test_only_a_token_lets_in(guarded):
     assert producer.metric("writebehind_auth_refused_total", why="missing") in (0, 1)  # /metrics asks for a token, too
 
 
-@needs_interface
 @pytest.mark.parametrize("path", ["/v1/jobs", "/v1/jobs/" + "0" * 32, "/v1/ledger", "/metrics"])
 def test_reading_needs_the_scope(guarded, tokens, path):
     producer, token = guarded(scopes=["publish"])
@@ -235,20 +261,17 @@ def test_reading_needs_the_scope(guarded, tokens, path):
     assert publish(producer, reader).status_code == 403
 
 
-@needs_interface
 def test_probes_and_the_description_are_open(guarded):
     producer, _ = guarded()
     for path in ("/livez", "/readyz", "/version", "/openapi.json"):
         assert producer.get(path).status_code == 200
 
 
-@needs_interface
 def test_metrics_can_be_opened(guarded):
     producer, _ = guarded(env={"HTTP_METRICS_OPEN": "true"})
     assert producer.get("/metrics").status_code == 200
 
 
-@needs_interface
 def test_targets_are_held_to(guarded):
     producer, token = guarded(databases=["shop"], containers=["reports"])
     assert publish(producer, token, "/v1/jobs?database=shop&container=reports").status_code == 202
@@ -262,7 +285,6 @@ def test_targets_are_held_to(guarded):
     assert answer.status_code == 403
 
 
-@needs_interface
 def test_nothing_of_a_refused_request_is_published(guarded, topics):
     producer, token = guarded(containers=["reports"])
     publish(producer)
@@ -270,7 +292,6 @@ def test_nothing_of_a_refused_request_is_published(guarded, topics):
     assert not topics.broker.read_topic(topics.writes)
 
 
-@needs_interface
 def test_the_jobs_of_all_are_for_who_may_do_all(guarded, tokens):
     producer, everything = guarded()
     narrow = tokens.add("narrow", containers=["reports"])
@@ -283,7 +304,6 @@ def test_the_jobs_of_all_are_for_who_may_do_all(guarded, tokens):
         assert producer.get(path, headers=bearer(everything)).status_code == 200
 
 
-@needs_interface
 def test_a_request_without_a_token_need_not_send_its_body(guarded):
     """A client that asks first (Expect: 100-continue) is refused before its body is there."""
     import socket
@@ -294,7 +314,6 @@ def test_a_request_without_a_token_need_not_send_its_body(guarded):
         assert s.recv(1000).startswith(b"HTTP/1.1 401 ")
 
 
-@needs_interface
 def test_a_token_expires_while_it_runs(guarded):
     at = time.time() + 3
     producer, token = guarded(expires=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at)))
@@ -302,7 +321,6 @@ def test_a_token_expires_while_it_runs(guarded):
     assert publish(producer, token).json()["code"] == "expired-token"
 
 
-@needs_interface
 def test_a_revoked_token_is_out_with_the_next_request(guarded, tokens):
     producer, token = guarded()
     with requests.Session() as session:
@@ -313,7 +331,6 @@ def test_a_revoked_token_is_out_with_the_next_request(guarded, tokens):
         assert session.get(url, headers=bearer(token), timeout=10).status_code == 401  # on the same connection
 
 
-@needs_interface
 def test_requests_have_a_rate(guarded):
     producer, token = guarded(rate={"requestsPerSecond": 1, "burstSeconds": 3})
     answers = [publish(producer, token) for _ in range(6)]
@@ -327,7 +344,6 @@ def test_requests_have_a_rate(guarded):
     assert publish(producer, token).status_code == 202
 
 
-@needs_interface
 def test_documents_have_a_rate(guarded):
     producer, token = guarded(rate={"documentsPerSecond": 10})
     answer = publish(producer, token, documents=[{"id": f"{i}", "pk": "a"} for i in range(40)])
@@ -342,7 +358,6 @@ def test_documents_have_a_rate(guarded):
 ORIGIN = "https://app.example.com"
 
 
-@needs_interface
 def test_a_listed_origin_may_read_every_answer(guarded):
     producer, token = guarded(env={"HTTP_CORS_ORIGINS": f"{ORIGIN},http://localhost:3000"})
     for answer in (publish(producer, token, Origin=ORIGIN), publish(producer, Origin=ORIGIN),
@@ -355,7 +370,6 @@ def test_a_listed_origin_may_read_every_answer(guarded):
     assert answer.status_code == 202 and "Access-Control-Allow-Origin" not in answer.headers
 
 
-@needs_interface
 def test_a_preflight_needs_no_token(guarded):
     producer, _ = guarded(env={"HTTP_CORS_ORIGINS": ORIGIN})
     asked = {"Origin": ORIGIN, "Access-Control-Request-Method": "POST",
@@ -369,7 +383,6 @@ def test_a_preflight_needs_no_token(guarded):
     assert "Access-Control-Allow-Origin" not in answer.headers
 
 
-@needs_interface
 def test_no_origin_is_let_in_by_default(guarded):
     producer, token = guarded()
     assert "Access-Control-Allow-Origin" not in publish(producer, token, Origin=ORIGIN).headers
@@ -378,7 +391,6 @@ def test_no_origin_is_let_in_by_default(guarded):
 # What is written down
 
 
-@needs_interface
 def test_a_line_of_the_log_tells_of_every_job(guarded):
     producer, token = guarded()
     documents = [{"id": "1", "pk": "s3cret-content"}, {"id": "2", "pk": "a"}]
@@ -392,7 +404,6 @@ def test_a_line_of_the_log_tells_of_every_job(guarded):
     assert "s3cret" not in producer.log() and token not in producer.log()
 
 
-@needs_interface
 def test_the_lines_can_be_left_out_and_are_written_at_the_end(topics, start):
     quiet = start("producer", [topics.env, {"LOG_AUDIT": "false"}])
     assert publish(quiet).status_code == 202
@@ -404,7 +415,6 @@ def test_the_lines_can_be_left_out_and_are_written_at_the_end(topics, start):
     assert job in producer.log() and "principal=anonymous" in producer.log()
 
 
-@needs_interface
 def test_promise_11_tokens_show_nowhere(guarded):
     producer, token = guarded(env={"LOG_LEVEL": "debug"})
     wrong = new_token()

@@ -114,7 +114,9 @@ def test_every_shape_of_a_body(producer, topics):
     (dict(json={"documents": [{"id": "a"}], "callback": "https://example.org"}), 400, "unknown-member"),
     (dict(data=b"[", headers={"Content-Type": "application/json"}), 400, "invalid-document"),
     (dict(data=b"nonsense", headers={"Content-Type": "application/json"}), 400, "invalid-json"),
-    (dict(json={"operations": [{"op": "patch", "id": "a"}]}), 400, "operation-not-supported"),
+    (dict(json={"operations": [{"op": "patch", "id": "a"}]}), 400, "invalid-operation"),
+    (dict(json={"operations": [{"op": "create", "document": {"id": "a"}, "ifMatch": "e"}]}), 400, "invalid-operation"),
+    (dict(json={"operations": [{"document": {"id": "a"}, "etag": "e"}]}), 400, "unknown-member"),
     (dict(json={"operations": [{"op": "explode", "id": "a"}]}), 400, "unknown-operation"),
     (dict(json=[{"id": "a"}], params={"colour": "red"}), 400, "unknown-query-argument"),
     (dict(json=[{"id": "a"}], params={"op": "explode"}), 400, "unknown-operation"),
@@ -215,6 +217,41 @@ def test_a_configured_partition_key_is_checked(topics, start):
     answer = producer.post("/v1/jobs", json=[{"id": "a", "tenant": "x"}, {"id": "b", "tenant": {}}])
     assert (answer.status_code, answer.json()["index"], answer.json()["reason"]) == (400, 1, "invalid-partition-key")
     assert producer.post("/v1/jobs", json=[{"id": "a", "tenant": "x"}]).status_code == 202
+
+
+def test_every_operation_and_condition_travels_in_its_record(producer, topics):
+    patch = '[{"op":"incr","path":"/n","value":1.0}]'
+    body = ('{"operations":[{"op":"create","document":{"id":"a"},"ifNoneMatch":"*"},'
+            '{"op":"replace","document":{"id":"b","pk":1},"partitionKey":1.0,"ifMatch":"\\"e\\""},'
+            '{"op":"patch","id":"c","partitionKey":["x"],"operations":' + patch + '},'
+            '{"op":"delete","id":"d","partitionKey":[{}],"ifMatch":"*"}]}')
+    assert producer.post("/v1/jobs", data=body, headers={"Content-Type": "application/json"}).status_code == 202
+    found = {key: (value, {name: text for name, text in headers.items() if name not in ("wb-job", "wb-seq")})
+             for key, value, headers, _ in writes(topics)}
+    assert found == {
+        "a": (b'{"id":"a"}', {"wb-op": b"create", "wb-if-none-match": b"*"}),
+        "b": (b'{"id":"b","pk":1}', {"wb-op": b"replace", "wb-partition-key": b"[1]", "wb-if-match": b'"e"'}),
+        "c": (patch.encode(), {"wb-op": b"patch", "wb-id": b"c", "wb-partition-key": b'["x"]'}),
+        "d": (b"", {"wb-op": b"delete", "wb-id": b"d", "wb-partition-key": b"[{}]", "wb-if-match": b"*"}),
+    }
+
+
+def test_promise_2_a_partition_key_that_is_not_the_documents_is_refused(topics, start):
+    producer = start("producer", env=topics.env, settings={"cosmos.partition.key": "/pk"})
+    operation = {"document": {"id": "a", "pk": "x"}, "partitionKey": "y"}
+    answer = producer.post("/v1/jobs", json={"operations": [{"document": {"id": "b", "pk": "x"}}, operation]})
+    assert answer.status_code == 400
+    assert (answer.json()["index"], answer.json()["reason"]) == (1, "partition-key-mismatch")
+    assert writes(topics) == []
+
+
+def test_documents_get_ids_of_their_job_and_place(topics, start):
+    producer = start("producer", env=topics.env, settings={"documents.generate.id": "true"})
+    answer = producer.post("/v1/jobs", data='[{"n":1.0},{"id":"own"},{ }]',
+                           headers={"Content-Type": "application/json"})
+    job = answer.json()["jobId"]
+    assert {(w[0], w[1].decode()) for w in writes(topics)} == {
+        (f"{job}-0", f'{{"id":"{job}-0","n":1.0}}'), ("own", '{"id":"own"}'), (f"{job}-2", f'{{"id":"{job}-2" }}')}
 
 
 def test_the_openapi_document_is_served_as_it_lies_in_docs(producer):

@@ -54,6 +54,30 @@ def test_deletes(topics):
     assert (key, value, headers["wb-op"], headers["wb-partition-key"]) == ("a", b"", b"delete", b'["x"]')
 
 
+def test_other_operations(topics):
+    patch = '{"operations":[{"op":"remove","path":"/x"}],"condition":"from c"}'
+    run("publish", "--op", "create", "-", env=topics.env, input='{"id":"a"}\n')
+    run("publish", "--op", "patch", "-", env=topics.env,
+        input='{"id":"b","partitionKey":"x","ifMatch":"e","operations":' + patch + "}\n")
+    run("publish", "--op", "replace", "-", env=topics.env, input='[{"id":"c"}]')
+    found = {key: (value.decode(), headers["wb-op"]) for key, value, headers, _ in writes(topics)}
+    assert found == {"a": ('{"id":"a"}', b"create"), "b": (patch, b"patch"), "c": ('{"id":"c"}', b"replace")}
+
+
+def test_documents_get_ids_of_their_job_and_place(topics):
+    job = run("publish", "--generate-ids", "-", env=topics.env, input='{"n":1.0}\n{"id":"own"}\n{}\n').stdout.strip()
+    assert {(w[0], w[1].decode()) for w in writes(topics)} == {
+        (f"{job}-0", f'{{"id":"{job}-0","n":1.0}}'), ("own", '{"id":"own"}'), (f"{job}-2", f'{{"id":"{job}-2"}}')}
+
+
+def test_lines_of_any_length_pass_through_a_buffer_that_holds_one(topics):
+    """Lines on both sides of the 256 KiB that are read at once, the largest document among them."""
+    sizes = [10, 262_143, 262_144, 262_145, 2 * 1024 * 1024 - 60, 5, 700_000]
+    text = "".join(json.dumps({"id": f"d{i}", "x": "y" * size}) + "\r\n" for i, size in enumerate(sizes))
+    run("publish", "-", env=topics.env, input=text)
+    assert {w[0]: len(json.loads(w[1])["x"]) for w in writes(topics)} == {f"d{i}": s for i, s in enumerate(sizes)}
+
+
 def test_promise_2_a_bad_line_ends_it_without_a_job_and_says_which(topics):
     done = run("publish", "-", env=topics.env, input=lines(500) + '{"id":"a/b"}\n' + lines(500, 501), check=False)
     assert done.returncode == 1 and done.stdout == ""
@@ -101,7 +125,8 @@ def test_wait_ends_with_the_job(topics, outcome, code):
 @pytest.mark.parametrize("args, code, says", [
     (["--wait", "--untracked", "-"], 2, "--wait"),
     (["--op", "explode", "-"], 2, "--op"),
-    (["--op", "patch", "-"], 2, "--op"),
+    (["--op", "patch", "--unchecked", "-"], 2, "--unchecked"),
+    (["--op", "replace", "--generate-ids", "-"], 2, "--generate-ids"),
     (["--format", "xml", "-"], 2, "--format"),
     (["--container", "a/b", "-"], 2, "--container"),
     ([], 2, "FILE"),

@@ -19,7 +19,8 @@ static void the_defaults_are_as_documented(void **state)
 	assert_int_equal(wb_options_parse(&wb_producer_options, 1, (char **)argv, no_environment, &c, NULL, NULL, &e),
 		WB_OPTIONS_RUN);
 	assert_string_equal(c.http.listen, "127.0.0.1:8080");
-	assert_int_equal(c.http.max_body_bytes, 64 << 20);
+	assert_int_equal(c.http.max_body_bytes, INT64_C(16) << 30);
+	assert_int_equal(c.http.validate_max_bytes, 0);
 	assert_int_equal(c.http.max_operations, 100000);
 	assert_int_equal(c.memory_budget_bytes, 128 << 20);
 	assert_int_equal(c.intake.publish_timeout_ms, 20000);
@@ -41,15 +42,15 @@ static void the_defaults_are_as_documented(void **state)
 static void what_is_validated_whole_must_fit_into_half_of_the_budget(void **state)
 {
 	struct wb_producer_config c = {
-		.http = { .max_body_bytes = 100 }, .protection = { .auth = WB_AUTH_NONE }, .memory_budget_bytes = 200
+		.http = { .validate_max_bytes = 100 }, .protection = { .auth = WB_AUTH_NONE }, .memory_budget_bytes = 200
 	};
 	struct wb_error e;
 
 	(void)state;
 	assert_int_equal(wb_producer_config_check(&c, &e), WB_OK);
-	c.http.max_body_bytes = 101;
+	c.http.validate_max_bytes = 101;
 	assert_int_equal(wb_producer_config_check(&c, &e), WB_EINVAL);
-	assert_non_null(strstr(e.text, "http.max.body.bytes"));
+	assert_non_null(strstr(e.text, "http.validate.max.bytes"));
 	assert_non_null(strstr(e.text, "memory.budget.bytes"));
 }
 
@@ -112,10 +113,24 @@ static void auth_and_the_tokens_file_must_agree(void **state)
 	assert_string_equal(COMPLAINT(&e, "--scope", "read"), "--scope goes with --new-token");
 }
 
+static void tls_needs_both_files_and_a_public_url_is_one(void **state)
+{
+	struct wb_error e;
+
+	(void)state;
+	assert_string_equal(COMPLAINT(&e, "--set", "http.tls.key.file=/k"),
+		"http.tls.certificate.file and http.tls.key.file are needed together, or none of them");
+	assert_string_equal(COMPLAINT(&e, "--set", "http.public.url=https://jobs.example.com/wb"), "");
+	assert_non_null(strstr(COMPLAINT(&e, "--set", "http.public.url=https://jobs.example.com/"), "http.public.url"));
+	assert_non_null(strstr(COMPLAINT(&e, "--set", "http.public.url=jobs.example.com"), "http.public.url"));
+}
+
 static void callbacks_need_a_secret(void **state)
 {
 	char hosts[] = "example.com", secret[] = "whsec_x", listen[] = "127.0.0.1:0";
-	struct wb_producer_config c = { .memory_budget_bytes = 200, .http = { .listen = listen }, .callback = { .hosts = hosts } };
+	struct wb_producer_config c = {
+		.memory_budget_bytes = 200, .http = { .listen = listen }, .callback = { .hosts = hosts }
+	};
 	struct wb_error e;
 
 	(void)state;
@@ -182,6 +197,7 @@ int main(void)
 		cmocka_unit_test(what_is_validated_whole_must_fit_into_half_of_the_budget),
 		cmocka_unit_test(without_tokens_it_listens_on_loopback_unless_told_in_words),
 		cmocka_unit_test(auth_and_the_tokens_file_must_agree),
+		cmocka_unit_test(tls_needs_both_files_and_a_public_url_is_one),
 		cmocka_unit_test(callbacks_need_a_secret),
 		cmocka_unit_test(the_largest_record_is_what_the_client_may_send),
 		cmocka_unit_test(partition_key_paths_stand_with_commas),

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
@@ -173,6 +174,150 @@ static void lines_and_elements_of_deletes_are_id_and_partition_key(void **state)
 	assert_slice(array.batch.writes[0].more->partition_key, "[\"x\"]");
 	release(&lines);
 	release(&array);
+}
+
+static void each_operation_of_an_element_is_its_own(void **state)
+{
+	static const struct wb_request_defaults patches = { .op = WB_OP_PATCH };
+	struct parsed p = parse("{\"operations\":[{\"op\":\"create\",\"document\":{\"id\":\"a\"}},"
+				"{\"op\":\"replace\",\"document\":{\"id\":\"b\"},\"ifMatch\":\"e\"},"
+				"{\"id\":\"c\",\"partitionKey\":1,\"operations\":[{\"op\":\"incr\",\"path\":\"/n\","
+				"\"value\":1.0}]}]}",
+		WB_BODY_JSON, &patches);
+
+	(void)state;
+	assert_true(p.good);
+	assert_int_equal(p.batch.writes[0].op, WB_OP_CREATE);
+	assert_int_equal(p.batch.writes[1].op, WB_OP_REPLACE);
+	assert_slice(p.batch.writes[1].more->if_match, "e");
+	assert_int_equal(p.batch.writes[2].op, WB_OP_PATCH);
+	assert_slice(p.batch.writes[2].document, "[{\"op\":\"incr\",\"path\":\"/n\",\"value\":1.0}]");
+	assert_null(p.batch.writes[0].more);
+	release(&p);
+}
+
+static void documents_are_of_the_default_operation(void **state)
+{
+	static const enum wb_op ops[] = { WB_OP_UPSERT, WB_OP_CREATE, WB_OP_REPLACE };
+
+	(void)state;
+	for (size_t i = 0; i < WB_ARRAY_LEN(ops); i++) {
+		const struct wb_request_defaults defaults = { .op = ops[i] };
+		struct parsed array = parse("[{\"id\":\"a\"}]", WB_BODY_JSON, &defaults);
+		struct parsed lines = parse("{\"id\":\"a\"}\n", WB_BODY_NDJSON, &defaults);
+
+		assert_true(array.good);
+		assert_true(lines.good);
+		assert_int_equal(array.batch.writes[0].op, ops[i]);
+		assert_int_equal(lines.batch.writes[0].op, ops[i]);
+		release(&array);
+		release(&lines);
+	}
+}
+
+static void elements_and_lines_of_patches_name_their_item(void **state)
+{
+	static const struct wb_request_defaults patches = { .op = WB_OP_PATCH };
+	static const char text[] =
+		"{\"id\":\"a\",\"partitionKey\":1,\"operations\":[{\"op\":\"remove\",\"path\":\"/n\"}]}";
+	char array_text[sizeof text + 2];
+	struct parsed array, lines;
+
+	(void)state;
+	(void)snprintf(array_text, sizeof array_text, "[%s]", text);
+	array = parse(array_text, WB_BODY_JSON, &patches);
+	lines = parse(text, WB_BODY_NDJSON, &patches);
+	assert_true(array.good);
+	assert_true(lines.good);
+	assert_slice(array.batch.writes[0].document, "[{\"op\":\"remove\",\"path\":\"/n\"}]");
+	assert_slice(lines.batch.writes[0].more->partition_key, "[1]");
+	release(&array);
+	release(&lines);
+}
+
+static void ids_are_made_of_job_and_index(void **state)
+{
+	const struct wb_request_defaults defaults = { .op = WB_OP_UPSERT,
+		.job = WB_SLICE_LIT("00112233445566778899aabbccddeeff") };
+	static const char *const bodies[] = { "[{\"id\":\"own\"},{}]", "{\"id\":\"own\"}\n\n{}\n",
+		"{\"operations\":[{\"document\":{\"id\":\"own\"}},{\"op\":\"create\",\"document\":{}}]}" };
+
+	(void)state;
+	for (size_t i = 0; i < WB_ARRAY_LEN(bodies); i++) {
+		struct parsed p = { .rules = { .max_operations = MAX_OPERATIONS,
+					    .item = { .record_bytes_max = 3000000, .generate_id = true } } };
+
+		parse_rules(&p, bodies[i], i == 1 ? WB_BODY_NDJSON : WB_BODY_JSON, &defaults);
+		assert_true(p.good);
+		assert_slice(p.batch.writes[0].id, "own");
+		assert_slice(p.batch.writes[1].id, "00112233445566778899aabbccddeeff-1");
+		assert_true(p.batch.writes[1].id_made);
+		release(&p);
+	}
+}
+
+static void a_callback_is_read_where_there_are_callbacks(void **state)
+{
+	static const char body[] = "{\"callback\":\"https://example.org/\\u0061\",\"documents\":[{\"id\":\"a\"}]}";
+	static const char *const bad[] = { "{\"callback\":\"\",\"documents\":[{\"id\":\"a\"}]}",
+		"{\"callback\":null,\"documents\":[{\"id\":\"a\"}]}",
+		"{\"callback\":\"x\",\"callback\":\"x\",\"documents\":[{\"id\":\"a\"}]}" };
+	struct parsed off = parse_json(body), on = { .rules = off.rules };
+
+	(void)state;
+	assert_false(off.good);
+	assert_string_equal(off.error.code, "unknown-member");
+	release(&off);
+	on.rules.callbacks = true;
+	parse_rules(&on, body, WB_BODY_JSON, &upserts);
+	assert_true(on.good);
+	assert_slice(on.batch.callback, "https://example.org/a");
+	release(&on);
+	for (size_t i = 0; i < WB_ARRAY_LEN(bad); i++) {
+		on = (struct parsed){ .rules = off.rules };
+		on.rules.callbacks = true;
+		parse_rules(&on, bad[i], WB_BODY_JSON, &upserts);
+		assert_false(on.good);
+		assert_string_equal(on.error.code, i == 2 ? "duplicate-member" : "invalid-request");
+		release(&on);
+	}
+}
+
+/* A document counts its own levels, wherever it stands. */
+static void a_document_may_nest_128_levels(void **state)
+{
+	(void)state;
+	for (size_t levels = 128; levels <= 129; levels++) {
+		char body[512], *at = body + sprintf(body, "[{\"id\":\"a\",\"x\":");
+		struct parsed p;
+
+		for (size_t i = 1; i < levels; i++)
+			*at++ = '[';
+		for (size_t i = 1; i < levels; i++)
+			*at++ = ']';
+		strcpy(at, "}]");
+		p = parse_json(body);
+		assert_int_equal(p.good, levels == 128);
+		if (!p.good)
+			assert_non_null(strstr(p.error.detail.text, "nested too deep at byte"));
+		release(&p);
+	}
+}
+
+static void every_word_of_an_operation_is_known(void **state)
+{
+	static const char *const words[] = { "upsert", "create", "replace", "delete", "patch" };
+	struct wb_request_error error;
+	enum wb_op op;
+
+	(void)state;
+	for (size_t i = 0; i < WB_ARRAY_LEN(words); i++) {
+		assert_true(wb_request_op(wb_slice_cstr(words[i]), &op, &error));
+		assert_string_equal(wb_op_text(op), words[i]);
+	}
+	assert_false(wb_request_op(wb_slice_cstr("Upsert"), &op, &error));
+	assert_string_equal(error.code, "unknown-operation");
+	assert_int_equal(error.index, -1);
 }
 
 struct refusal {
@@ -456,6 +601,13 @@ int main(void)
 		cmocka_unit_test(operations_may_upsert_and_delete),
 		cmocka_unit_test(lines_skip_blank_ones_and_take_crlf),
 		cmocka_unit_test(lines_and_elements_of_deletes_are_id_and_partition_key),
+		cmocka_unit_test(each_operation_of_an_element_is_its_own),
+		cmocka_unit_test(documents_are_of_the_default_operation),
+		cmocka_unit_test(elements_and_lines_of_patches_name_their_item),
+		cmocka_unit_test(ids_are_made_of_job_and_index),
+		cmocka_unit_test(a_callback_is_read_where_there_are_callbacks),
+		cmocka_unit_test(a_document_may_nest_128_levels),
+		cmocka_unit_test(every_word_of_an_operation_is_known),
 		cmocka_unit_test(what_is_wrong_with_the_envelope_has_no_index),
 		cmocka_unit_test(a_bad_document_has_its_index_and_a_reason),
 		cmocka_unit_test(a_bad_operation_has_its_index),

@@ -50,6 +50,18 @@ static inline void free_stream(void *state)
 	free(s);
 }
 
+/* False: another thread has answered. */
+static inline bool forget(struct stream *s)
+{
+	bool ours;
+
+	pthread_mutex_lock(&s->f->lock);
+	ours = s->f->stream == s;
+	s->f->stream = NULL;
+	pthread_mutex_unlock(&s->f->lock);
+	return ours;
+}
+
 static inline size_t take(void *arg, struct wb_http_request *r, struct wb_slice piece)
 {
 	struct stream *s = arg;
@@ -64,20 +76,9 @@ static inline size_t take(void *arg, struct wb_http_request *r, struct wb_slice 
 	s->allowed -= f->allowance || f->leave_alone ? taken : 0;
 	pthread_mutex_unlock(&f->lock);
 	wb_buf_append(&s->got, piece.data, taken);
-	if (f->refuse_at && s->got.len >= f->refuse_at) {
-		pthread_mutex_lock(&f->lock);
-		f->stream = NULL;
-		pthread_mutex_unlock(&f->lock);
+	if (f->refuse_at && s->got.len >= f->refuse_at && forget(s))
 		wb_http_respond(r, 400, "text/plain", wb_slice_cstr("bad line"), NULL);
-	}
 	return taken;
-}
-
-static inline void forget(struct stream *s)
-{
-	pthread_mutex_lock(&s->f->lock);
-	s->f->stream = NULL;
-	pthread_mutex_unlock(&s->f->lock);
 }
 
 static inline void end(void *arg, struct wb_http_request *r)
@@ -87,8 +88,9 @@ static inline void end(void *arg, struct wb_http_request *r)
 	char hex[65];
 	const struct wb_http_response_header headers[] = { { "X-Digest", hex }, { NULL, NULL } };
 
+	if (!forget(s))
+		return;
 	atomic_fetch_add(&s->f->ended, 1);
-	forget(s);
 	assert_int_equal(wb_http_body_digest(r, digest), s->f->digest);
 	wb_hex_encode(digest, sizeof digest, hex);
 	wb_http_respond(r, 200, "text/plain", wb_buf_slice(&s->got), headers);
@@ -98,7 +100,7 @@ static inline void lost(void *arg)
 {
 	struct stream *s = arg;
 
-	forget(s);
+	assert_true(forget(s));
 	atomic_fetch_add(&s->f->lost, 1);
 }
 

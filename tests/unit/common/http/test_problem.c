@@ -12,7 +12,7 @@ static void respond(void *arg, struct wb_http_request *r)
 /* What a client gets of a problem; the caller releases it. */
 static struct answer answer_of(struct wb_problem *problem)
 {
-	const struct wb_http_route route = { "GET", "/", respond, problem, 0 };
+	const struct wb_http_route route = { .method = "GET", .path = "/", .handler = respond, .arg = problem };
 	const struct wb_http_settings settings = { .listen = "127.0.0.1:0",
 		.routes = &route,
 		.route_count = 1,

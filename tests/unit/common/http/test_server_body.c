@@ -321,6 +321,105 @@ static void another_thread_may_refuse_a_stream(void **state)
 	assert_int_equal(atomic_load(&f.lost), 0);
 }
 
+/* It had stalled, and finds the bad line in what came meanwhile. */
+static void a_sink_may_refuse_when_it_goes_on(void **state)
+{
+	char *text = make_text(30000);
+	struct fixture f;
+	struct answer a;
+	int fd;
+
+	(void)state;
+	start(&f);
+	f.refuse_at = 10;
+	for (int i = 0; i < 8; i++) {
+		f.leave_alone = true;
+		fd = client_connect(f.address);
+		if (i & 1) {
+			assert_true(client_send_text(
+				fd, "POST /stream HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n7530\r\n"));
+			assert_true(client_send(fd, text, 30000));
+			assert_true(client_send_text(fd, "\r\n"));
+		} else {
+			assert_true(client_send_text(fd,
+				i & 2 ? "POST /both HTTP/1.1\r\nHost: x\r\nContent-Length: 30000\r\n\r\n"
+				      : "POST /stream HTTP/1.1\r\nHost: x\r\nContent-Length: 30000\r\n\r\n"));
+			assert_true(client_send(fd, text, 30000));
+		}
+		wait_for(&f.begun, i + 1);
+		(void)poll(NULL, 0, 20); /* so that it mostly stalled; if not the test is weaker */
+		pthread_mutex_lock(&f.lock);
+		f.stream->allowed = 20000;
+		wb_http_body_resume(f.stream->r);
+		pthread_mutex_unlock(&f.lock);
+		a = client_read(fd, true);
+		assert_int_equal(a.status, 400);
+		assert_string_equal(a.body, "bad line");
+		answer_release(&a);
+		assert_int_equal(close(fd), 0);
+		wait_for(&f.freed, i + 1);
+	}
+	stop(&f);
+	assert_int_equal(atomic_load(&f.lost), 0);
+	free(text);
+}
+
+struct refuser {
+	struct fixture *f;
+	int delay;
+	bool refused;
+	atomic_bool stop;
+};
+
+/* Answers the stream that is under way some time after it has begun. */
+static void *refuse_stream(void *arg)
+{
+	struct refuser *r = arg;
+
+	for (int left = r->delay; !r->refused && !atomic_load(&r->stop);) {
+		pthread_mutex_lock(&r->f->lock);
+		if (r->f->stream && left-- == 0) {
+			wb_http_respond(r->f->stream->r, 503, "text/plain", wb_slice_cstr("gone"), NULL);
+			r->f->stream = NULL;
+			r->refused = true;
+		}
+		pthread_mutex_unlock(&r->f->lock);
+	}
+	return NULL;
+}
+
+/* At any moment of a body that comes quickly; all of it has been sent, so nothing else makes the server look. */
+static void a_refusal_by_another_thread_is_never_overlooked(void **state)
+{
+	enum { LEN = 400000 };
+	char *text = make_text(LEN);
+	struct fixture f;
+	struct answer a;
+	int fd, refused = 0;
+
+	(void)state;
+	start(&f);
+	for (int i = 0; i < 300; i++) {
+		struct refuser r = { .f = &f, .delay = i % 30 };
+		pthread_t thread;
+
+		assert_int_equal(pthread_create(&thread, NULL, refuse_stream, &r), 0);
+		fd = client_connect(f.address);
+		assert_true(client_send_text(fd, "POST /stream HTTP/1.1\r\nHost: x\r\nContent-Length: 400000\r\n\r\n"));
+		assert_true(client_send(fd, text, LEN));
+		a = client_read(fd, true);
+		atomic_store(&r.stop, true);
+		assert_int_equal(pthread_join(thread, NULL), 0);
+		assert_int_equal(a.status, r.refused ? 503 : 200);
+		refused += r.refused;
+		answer_release(&a);
+		assert_int_equal(close(fd), 0);
+	}
+	assert_true(refused > 0);
+	stop(&f);
+	free(text);
+}
+
 static void a_body_given_away_stays_charged_until_it_is_freed(void **state)
 {
 	size_t len = 1 << 20;
@@ -421,6 +520,8 @@ int main(void)
 		cmocka_unit_test(a_sink_may_refuse_in_the_middle),
 		cmocka_unit_test(an_endless_body_ends_with_an_answer),
 		cmocka_unit_test(another_thread_may_refuse_a_stream),
+		cmocka_unit_test(a_sink_may_refuse_when_it_goes_on),
+		cmocka_unit_test(a_refusal_by_another_thread_is_never_overlooked),
 		cmocka_unit_test(a_body_given_away_stays_charged_until_it_is_freed),
 		cmocka_unit_test(requests_may_be_sent_all_at_once),
 		cmocka_unit_test(a_length_beside_chunks_is_ambiguous),
