@@ -4,7 +4,8 @@
 #   sh tests/run_system.sh BUILD_DIR [PYTEST ARGUMENTS]
 #
 # SYSTEM_JOBS files of tests run at a time, one more than there are cores where it is not set, as they mostly wait;
-# each of them has a broker of its own, of some 400 MB. The longest begin first (conftest.py). PYTEST_ARGS='-n 0' runs one test after another.
+# each of them has a broker of its own, of some 400 MB. The longest begin first (conftest.py). PYTEST_ARGS='-n 0' runs one
+# test after another.
 # PYTEST_ARGS adds arguments through make: make system PYTEST_ARGS='-k promise_3'
 set -eu
 
