@@ -41,9 +41,9 @@ static void the_defaults_are_as_documented(void **state)
 
 static void what_is_validated_whole_must_fit_into_half_of_the_budget(void **state)
 {
-	struct wb_producer_config c = {
-		.http = { .validate_max_bytes = 100 }, .protection = { .auth = WB_AUTH_NONE }, .memory_budget_bytes = 200
-	};
+	struct wb_producer_config c = { .http = { .validate_max_bytes = 100 },
+		.protection = { .auth = WB_AUTH_NONE },
+		.memory_budget_bytes = 200 };
 	struct wb_error e;
 
 	(void)state;
