@@ -198,7 +198,7 @@ size_t wb_api_routes(struct wb_api *api, struct wb_http_route ret[WB_API_ROUTES_
 	bool cors = api->settings.cors->any || api->settings.cors->count;
 	size_t count = 0;
 
-	for (size_t i = 0; i <= api->settings.functions; i++) {
+	for (size_t i = 0; i < (api->settings.functions ? 2U : 1U); i++) {
 		const char *const *path = paths[i];
 		const struct wb_http_route routes[] = {
 			{ "POST", path[0], wb_api_publish, api, api->settings.validate_max_bytes, wb_api_publish_begin,
