@@ -216,6 +216,11 @@ size_t wb_api_routes(struct wb_api *api, struct wb_http_route ret[WB_API_ROUTES_
 		memcpy(ret + count, routes, n * sizeof *routes);
 		count += n;
 	}
+	if (api->settings.functions)
+		ret[count++] = (struct wb_http_route){ .method = "POST",
+			.path = "/{function}",
+			.handler = wb_api_function,
+			.max_body_bytes = api->settings.validate_max_bytes };
 	return count;
 }
 

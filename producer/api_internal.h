@@ -46,16 +46,19 @@ struct wb_publication {
 	uint8_t digest[WB_SHA256_SIZE];  /* this one */
 	struct wb_duplicate duplicate;   /* the job's id, and with a key that key's digest */
 	bool claimed;                    /* wb_duplicates_end is owed */
-	struct wb_batch batch;           /* of a gathered body */
-	uint64_t count, bytes;           /* of writes, and of the body */
+	struct wb_http_server *server;
+	char *body; /* that was gathered, until Kafka's client has it; NULL: empty, or not any more */
+	size_t body_len;
+	struct wb_batch batch; /* of that body */
+	uint64_t count, bytes; /* of writes, and of the body */
 	struct wb_stream_intake *stream; /* of a streamed body */
 };
 
 /* What a publication comes to. */
 struct wb_publication_end {
 	enum { WB_END_ACCEPTED, WB_END_FAILED, WB_END_REFUSED } kind;
-	enum wb_err err;                      /* FAILED, */
-	const char *why;                      /* with a sentence */
+	enum wb_err err; /* FAILED, */
+	const char *why; /* with a sentence */
 	const struct wb_request_error *error; /* REFUSED */
 };
 
@@ -88,6 +91,9 @@ void wb_api_publish_begin(void *arg, struct wb_http_request *r);
 void wb_api_publish(void *arg, struct wb_http_request *r);
 void wb_api_publish_stream(void *arg, struct wb_http_request *r);
 void wb_stream_intake_free(struct wb_stream_intake **s);
+
+/* POST /{function}: an invocation of the Azure Functions host. arg is not used. */
+void wb_api_function(void *arg, struct wb_http_request *r);
 
 /* Admits a request, or answers it and returns false. access is to be released. */
 bool wb_api_admit(

@@ -41,6 +41,8 @@ static void free_publication(void *arg)
 {
 	struct wb_publication *p = arg;
 
+	if (p->body)
+		wb_http_body_free(p->server, p->body, p->body_len);
 	atomic_fetch_sub(&p->api->requests, 1);
 	wb_identity_release(&p->access.identity);
 	wb_stream_intake_free(&p->stream);
@@ -347,6 +349,7 @@ void wb_api_publish_begin(void *arg, struct wb_http_request *r)
 
 	p->api = api;
 	p->request = r;
+	p->server = wb_http_request_server(r);
 	wb_batch_init(&p->batch, api->settings.rules.max_operations);
 	atomic_fetch_add(&api->requests, 1);
 	wb_http_set_state(r, p, free_publication);
@@ -499,15 +502,15 @@ static void publish(struct wb_publication *p, bool here)
 	struct wb_publish_memory memory = { .release = release_body };
 	struct wb_publish_job job;
 	struct held_body *held;
-	struct wb_slice body;
 
 	if (!charge_batch(p, batch_bytes))
 		return;
 	held = wb_xcalloc(1, sizeof *held);
 	held->api = p->api;
-	held->server = wb_http_request_server(p->request);
-	held->bytes = wb_http_take_body(p->request, &body);
-	held->len = body.len;
+	held->server = p->server;
+	held->bytes = p->body;
+	held->len = p->body_len;
+	p->body = NULL;
 	held->batch_bytes = batch_bytes;
 	atomic_fetch_add(&p->api->body_bytes, held->len);
 	memory.arg = held;
@@ -530,8 +533,14 @@ void wb_api_publish(void *arg, struct wb_http_request *r)
 	struct wb_api *api = arg;
 	struct wb_request_error error;
 	uint8_t sha256[WB_SHA256_SIZE] = { 0 };
+	struct wb_slice body;
 
-	p->bytes = wb_http_body(r).len;
+	/* Before it is parsed, as it may move. */
+	p->body = wb_http_take_body(r, &body);
+	if (!p->body)
+		body = wb_slice("", 0);
+	p->body_len = body.len;
+	p->bytes = body.len;
 	if (!wb_publication_digest_holds(p)) {
 		wb_publication_refuse(
 			p, 400, "content-digest-mismatch", "the body is not the one that Content-Digest tells of");
@@ -542,7 +551,7 @@ void wb_api_publish(void *arg, struct wb_http_request *r)
 		return;
 	}
 	wb_publication_identify(p, sha256);
-	if (!wb_request_parse(wb_http_body(r), p->format, &api->settings.rules, &p->defaults, &p->batch, &error)) {
+	if (!wb_request_parse(body, p->format, &api->settings.rules, &p->defaults, &p->batch, &error)) {
 		wb_publication_refused(p, &error);
 		return;
 	}

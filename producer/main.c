@@ -20,6 +20,7 @@
 #include "producer/publisher.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
 #define PROGRAM         "writebehind-producer"
@@ -35,6 +36,7 @@ struct service {
 	struct wb_metrics *metrics;
 	struct wb_health *health;
 	struct wb_admin admin;
+	bool functions; /* the Azure Functions host has started us */
 	struct wb_request_rules rules;
 	struct wb_cors cors;
 	struct wb_auth *auth;
@@ -192,6 +194,7 @@ static struct wb_api_settings api_settings(const struct service *s)
 		.callbacks = s->callback_rules,
 		.rules = s->rules,
 		.public_url = c->http.public_url,
+		.functions = s->functions,
 		.validate_max_bytes = (size_t)validate,
 		.max_body_bytes = (uint64_t)c->http.max_body_bytes,
 		.max_requests = (size_t)c->http.max_requests,
@@ -331,7 +334,12 @@ static int run(struct service *s)
 /* What the options decide before anything runs. */
 static enum wb_err configure(struct service *s, struct wb_error *e)
 {
-	enum wb_err err = wb_producer_config_check(&s->config, e);
+	const char *functions = getenv("FUNCTIONS_CUSTOMHANDLER_PORT");
+	enum wb_err err = functions ? wb_producer_config_functions(&s->config, functions, e) : WB_OK;
+
+	s->functions = functions != NULL;
+	if (err == WB_OK)
+		err = wb_producer_config_check(&s->config, e);
 
 	if (err == WB_OK)
 		err = wb_partition_key_paths(s->config.intake.partition_key, &s->rules.item.paths, e);

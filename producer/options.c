@@ -1,8 +1,11 @@
 #include "producer/options.h"
 
+#include "common/base/mem.h"
 #include "common/base/strict.h"
 #include "common/http/loopback.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define KIB    INT64_C(1024)
@@ -350,6 +353,20 @@ enum wb_err wb_producer_config_check(const struct wb_producer_config *c, struct 
 	if (check_flags(c, e) != WB_OK)
 		return WB_EINVAL;
 	return check_auth(c, e);
+}
+
+enum wb_err wb_producer_config_functions(struct wb_producer_config *c, const char *port, struct wb_error *e)
+{
+	char listen[32];
+	int64_t number;
+
+	if (wb_strict_int64(wb_slice_cstr(port), 1, 65535, &number, NULL) != WB_OK)
+		return wb_error_set(e, WB_EINVAL,
+			"FUNCTIONS_CUSTOMHANDLER_PORT is \"%s\": a port from 1 to 65535 is allowed", port);
+	(void)snprintf(listen, sizeof listen, "127.0.0.1:%d", (int)number); /* fits */
+	free(c->http.listen);
+	c->http.listen = wb_xstrdup(listen);
+	return WB_OK;
 }
 
 enum wb_err wb_partition_key_paths(const char *text, struct wb_json_paths *ret, struct wb_error *e)

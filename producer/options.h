@@ -85,6 +85,11 @@ extern const struct wb_option_table wb_publish_options;
  * let in without a token unless that was said or nobody else can come. WB_EINVAL with a sentence that names the keys. */
 enum wb_err wb_producer_config_check(const struct wb_producer_config *c, struct wb_error *e) WB_MUST_USE;
 
+/* Listens where the Azure Functions host wants it: port is FUNCTIONS_CUSTOMHANDLER_PORT's text. WB_EINVAL with a sentence
+ * that names it. */
+enum wb_err wb_producer_config_functions(
+	struct wb_producer_config *c, const char *port, struct wb_error *e) WB_MUST_USE;
+
 /* Splits cosmos.partition.key into paths (to be released). text may be NULL: no paths. WB_EINVAL with a sentence. */
 enum wb_err wb_partition_key_paths(const char *text, struct wb_json_paths *ret, struct wb_error *e) WB_MUST_USE;
 

@@ -73,6 +73,17 @@ char *wb_http_take_body(struct wb_http_request *r, struct wb_slice *ret)
 {
 	char *data = r->body.data, *smaller;
 
+	if (r->inside) { /* what is charged for the outer body goes with the copy, and that for the rest when all ends */
+		struct wb_slice inner = r->inside->inner.body;
+
+		data = malloc(inner.len ? inner.len : 1);
+		if (!data)
+			wb_mem_gone();
+		memcpy(data, inner.data, inner.len);
+		atomic_fetch_add(&r->server->body_bytes, inner.len);
+		*ret = wb_slice(data, inner.len);
+		return data;
+	}
 	*ret = wb_slice(data, r->body.len);
 	if (!data)
 		return NULL;
@@ -334,8 +345,11 @@ bool wb_http_body_end(struct wb_http_request *r)
 
 void wb_http_digest_body(struct wb_http_request *r)
 {
-	if (!r->digest)
-		r->digest = wb_sha256_new();
+	if (r->digest)
+		return;
+	r->digest = wb_sha256_new();
+	if (r->inside)
+		wb_sha256_add(r->digest, r->inside->inner.body);
 }
 
 bool wb_http_body_digest(const struct wb_http_request *r, uint8_t ret[32])

@@ -177,6 +177,7 @@ static void free_request(struct wb_http_request *r)
 {
 	if (r->free_state)
 		r->free_state(r->state);
+	wb_http_inner_release(&r->inside);
 	if (r->response)
 		MHD_destroy_response(r->response);
 	free(r);

@@ -19,6 +19,8 @@ struct wb_slice wb_http_path(const struct wb_http_request *r)
 
 struct wb_slice wb_http_body(const struct wb_http_request *r)
 {
+	if (r->inside)
+		return r->inside->inner.body;
 	return wb_slice(r->body.data ? r->body.data : "", r->body.len);
 }
 
@@ -42,12 +44,12 @@ static struct wb_slice look_up(const struct wb_http_request *r, enum MHD_ValueKi
 
 struct wb_slice wb_http_query(const struct wb_http_request *r, const char *name)
 {
-	return look_up(r, MHD_GET_ARGUMENT_KIND, name);
+	return r->inside ? wb_http_inner_query(r->inside, name) : look_up(r, MHD_GET_ARGUMENT_KIND, name);
 }
 
 struct wb_slice wb_http_header(const struct wb_http_request *r, const char *name)
 {
-	return look_up(r, MHD_HEADER_KIND, name);
+	return r->inside ? r->inside->inner.header(r->inside->inner.arg, name) : look_up(r, MHD_HEADER_KIND, name);
 }
 
 bool wb_http_secure(const struct wb_http_request *r)
@@ -95,7 +97,10 @@ void wb_http_each_query(
 {
 	struct query_visit visit = { fn, arg };
 
-	(void)MHD_get_connection_values_n(r->mhd, MHD_GET_ARGUMENT_KIND, visit_query, &visit);
+	if (r->inside)
+		wb_http_inner_each_query(r->inside, fn, arg);
+	else
+		(void)MHD_get_connection_values_n(r->mhd, MHD_GET_ARGUMENT_KIND, visit_query, &visit);
 }
 
 void wb_http_set_state(struct wb_http_request *r, void *state, void (*free_fn)(void *state))
@@ -152,7 +157,8 @@ static void refuse_method(struct wb_http_request *r)
 
 static bool decode_params(struct wb_http_request *r)
 {
-	char *at = r->text + strlen(r->text) + 1; /* room for as many bytes as the URI has */
+	/* Room for as many bytes as the URI has. */
+	char *at = r->inside ? r->inside->params : r->text + strlen(r->text) + 1;
 
 	for (unsigned i = 0; i < r->match.count; i++) {
 		long len = wb_route_decode(r->match.value[i], at);

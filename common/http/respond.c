@@ -34,11 +34,34 @@ static void add_common_headers(const struct wb_http_request *r, struct MHD_Respo
 		(void)MHD_add_response_header(response, headers[i].name, headers[i].value);
 }
 
+/* The outer answer of an inner one, whose data is freed. */
+static char *wrap(struct wb_http_request *r, unsigned status, const char *content_type, char *data, size_t *len,
+	const struct wb_http_response_header *headers)
+{
+	const struct wb_http_inner *inner = &r->inside->inner;
+	struct wb_buf whole;
+
+	wb_buf_init(&whole, HEAD_BYTES_MAX + 8 * *len); /* a byte may become six */
+	inner->answer(inner->arg, status, content_type, wb_slice(data, *len), headers, &whole);
+	if (wb_buf_status(&whole) != WB_OK)
+		wb_mem_gone();
+	free(data);
+	return wb_buf_take(&whole, len);
+}
+
 static void answer(struct wb_http_request *r, unsigned status, char *data, size_t len, const char *content_type,
 	const struct wb_http_response_header *headers)
 {
 	const struct wb_http_server *s = r->server;
-	struct MHD_Response *response = make_response(data, len);
+	struct MHD_Response *response;
+
+	if (r->inside) {
+		data = wrap(r, status, content_type, data, &len, headers);
+		status = 200;
+		content_type = "application/json";
+		headers = NULL;
+	}
+	response = make_response(data, len);
 
 	if (content_type)
 		(void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);

@@ -149,6 +149,21 @@ char *wb_http_take_body(struct wb_http_request *r, struct wb_slice *ret) WB_MUST
 void wb_http_body_free(struct wb_http_server *s, char *body, size_t len);
 struct wb_http_server *wb_http_request_server(const struct wb_http_request *r);
 
+/* A request that came inside of another one's body, as hosts of functions send them. What it points to lives until
+ * release, which is called when nothing of the server looks at it any more. */
+struct wb_http_inner {
+	void *arg;
+	struct wb_slice method, path, query, body; /* path and query as in a URL */
+	struct wb_slice (*header)(void *arg, const char *name); /* as wb_http_header */
+	/* Makes the body of the outer answer, JSON with status 200, of the inner one. */
+	void (*answer)(void *arg, unsigned status, const char *content_type, struct wb_slice body,
+		const struct wb_http_response_header *headers, struct wb_buf *ret);
+	void (*release)(void *arg);
+};
+/* Of a handler that has not answered: routes the inner request (copied), whose handlers from then on see it in r instead
+ * of the outer one, and whose answer goes out inside of the outer one's. Its body is gathered already. */
+void wb_http_enter(struct wb_http_request *r, const struct wb_http_inner *inner);
+
 /* Answers and ends the request: r must not be used after. The body is copied; headers may be NULL.
  * content_type NULL: no body. An answer before the end of the body is sent when the rest was read and dropped; where
  * that is more than 64 MiB, or a stream of unknown length, it is sent at once and the connection closed. */

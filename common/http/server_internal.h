@@ -1,6 +1,6 @@
 /* What the files of the HTTP server share: server.c (its life), loop.c (a thread's event loop), connections.c (accepting,
  * time-outs, who has to go), exchange.c (a request from its first line to its end), request.c (what a handler asks),
- * respond.c (answers), body.c (bodies as they come).
+ * respond.c (answers), body.c (bodies as they come), inner.c (requests inside of requests).
  *
  * A loop's thread alone touches its connections and requests. The exceptions are answers and resumes, which come from any
  * thread: they are marked in a request's signals, and the first mark puts the request into the loop's hand-over list. A
@@ -132,6 +132,17 @@ enum wb_http_stage { WB_STAGE_HEAD, WB_STAGE_BODY, WB_STAGE_ANSWER };
 /* Marks that any thread sets and the loop takes away. */
 enum { WB_SIGNAL_ANSWER = 1, WB_SIGNAL_RESUME = 2 };
 
+/* A request inside of another one, and the arguments of its query, decoded. */
+struct wb_http_inside {
+	struct wb_http_inner inner;
+	struct wb_http_argument {
+		struct wb_slice name, value;
+	} *arguments;
+	size_t argument_count;
+	char *text; /* that they and path point into */
+	char *params; /* in text: room for the parameters of the path, decoded */
+};
+
 struct wb_http_gathered {
 	char *data;
 	size_t len, cap; /* cap is charged */
@@ -172,6 +183,7 @@ struct wb_http_request {
 	void *state;
 	void (*free_state)(void *state);
 
+	struct wb_http_inside *inside; /* NULL: it is no request that came inside of this one */
 	unsigned status;
 	struct MHD_Response *response;
 	struct wb_slice response_body; /* lives as long as response */
@@ -212,6 +224,12 @@ void wb_http_on_completed(void *arg, struct MHD_Connection *mhd, void **context,
 void wb_http_settle(struct wb_http_request *r);
 /* Answers for the server itself. */
 void wb_http_refuse(struct wb_http_request *r, unsigned status, const char *code, const char *detail);
+
+/* inner.c */
+struct wb_slice wb_http_inner_query(const struct wb_http_inside *inside, const char *name);
+void wb_http_inner_each_query(const struct wb_http_inside *inside,
+	void (*fn)(void *arg, struct wb_slice name, struct wb_slice value), void *arg);
+void wb_http_inner_release(struct wb_http_inside **inside);
 
 /* request.c */
 bool wb_http_find_route(struct wb_http_request *r); /* false: it refused */
