@@ -44,7 +44,7 @@ static struct wb_slice next_part(struct wb_slice *rest, char end)
 	return part;
 }
 
-/* As a form has it: + is a space (WHATWG URL, section 5.1). An escape that is none stays as it is. */
+/* As a form has it: + is a space (WHATWG URL, section 5.1). Text with an escape that is none stays as it is. */
 static struct wb_slice decode(struct wb_slice text, char *out)
 {
 	long len = wb_route_decode(text, out);

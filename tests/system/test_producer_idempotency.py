@@ -179,6 +179,19 @@ class TestStreams:
         right = self.post(producer, **(headers | {"Content-Digest": digest(self.LINES)}))
         assert right.status_code == 202
 
+    def test_a_mended_body_may_have_the_key_of_the_bad_one(self, producer, topics):
+        bad = self.LINES + b'{"id":7}\n'
+        first = producer.post("/v1/jobs", data=bad, headers=NDJSON | {
+            "Idempotency-Key": "k", "Content-Digest": digest(bad)})
+        assert (first.status_code, first.json()["index"], first.json()["reason"]) == (400, 301, "invalid-id")
+        assert accepted_records(topics) == []
+        mended = self.LINES + b'{"id":"7"}\n'
+        answer = producer.post("/v1/jobs", data=mended, headers=NDJSON | {
+            "Idempotency-Key": "k", "Content-Digest": digest(mended)})
+        assert answer.status_code == 202 and answer.json()["accepted"] == 301
+        job = answer.json()["jobId"].encode()
+        assert {r[2]["wb-seq"] for r in writes(topics) if r[2]["wb-job"] == job} == {b"%d" % i for i in range(301)}
+
     def test_a_client_that_is_gone_leaves_no_job_and_its_repeat_is_whole(self, producer, topics):
         headers = NDJSON | {"Idempotency-Key": "k", "Content-Digest": digest(self.LINES)}
 
