@@ -272,9 +272,8 @@ static void *run(void *arg)
 			;
 		if (p->stopping)
 			break;
-		if (TAILQ_EMPTY(&p->active) && TAILQ_EMPTY(&p->stalled))
-			wb_cond_wait(&p->wake, &p->lock);
-		else if (TAILQ_EMPTY(&p->stalled) || !room)
+		/* Also with nothing to do: being woken for each job that comes alone would cost more. */
+		if (TAILQ_EMPTY(&p->stalled) || !room)
 			(void)wb_cond_wait_until(
 				&p->wake, &p->lock, wb_clock_mono_ms() + (room ? DEADLINE_MS : RETRY_MS));
 	}
@@ -391,8 +390,7 @@ bool wb_flight_activate(struct wb_flight *f)
 		wb_flight_note_failure(f, WB_ECLOSED, WB_FLIGHT_STOPPING);
 	f->deadline_ms = wb_clock_mono_ms() + p->settings.timeout_ms;
 	TAILQ_INSERT_TAIL(&p->active, f, active_link);
-	if (p->active_count++ == 0)
-		wb_cond_signal(&p->wake);
+	p->active_count++;
 	/* Who comes while others wait for room waits behind them. */
 	return !p->stopping && !TAILQ_EMPTY(&p->stalled);
 }
