@@ -30,7 +30,7 @@ struct wb_job_view {
 	struct wb_job_view_settings settings;
 	struct wb_kafka_reader *reader; /* the thread's */
 	pthread_t thread;
-	atomic_bool stopping, caught_up;
+	atomic_bool stopping, caught_up, waits_over;
 	atomic_int_least64_t lag;       /* records not read yet, as of the last mark */
 
 	pthread_mutex_t lock;           /* over what follows */
@@ -264,10 +264,20 @@ static bool read_some(struct wb_job_view *v)
 	return false;
 }
 
+static void end_waits(struct wb_job_view *v)
+{
+	struct wb_list over = { 0 };
+
+	wb_mutex_lock(&v->lock);
+	wb_job_waits_take_all(v->waits, WB_ECLOSED, &over);
+	wb_mutex_unlock(&v->lock);
+	tell_waits(&over);
+}
+
 static void *run(void *arg)
 {
 	struct wb_job_view *v = arg;
-	struct wb_list asked = { 0 }, over = { 0 };
+	struct wb_list asked = { 0 };
 	bool good = true;
 
 	while (!atomic_load(&v->stopping)) {
@@ -284,14 +294,15 @@ static void *run(void *arg)
 		answer_late(v, &v->marked, now_ms);
 		answer_late_asked(v, now_ms);
 		expire(v, now_ms);
+		if (atomic_load(&v->waits_over))
+			end_waits(v);
 	}
 	wb_mutex_lock(&v->lock);
 	wb_list_append(&asked, &v->asked);
-	wb_job_waits_take_all(v->waits, WB_ECLOSED, &over);
 	wb_mutex_unlock(&v->lock);
 	answer(v, &v->marked, WB_ECLOSED);
 	answer(v, &asked, WB_ECLOSED);
-	tell_waits(&over);
+	end_waits(v);
 	return NULL;
 }
 
@@ -430,6 +441,11 @@ void wb_job_view_set_hook(struct wb_job_view *v, const struct wb_job_view_hook *
 	wb_mutex_unlock(&v->lock);
 }
 
+void wb_job_view_end_waits(struct wb_job_view *v)
+{
+	atomic_store(&v->waits_over, true);
+}
+
 void wb_job_view_stop(struct wb_job_view *v)
 {
 	wb_mutex_lock(&v->lock); /* so that nobody who asks sees it running, and comes after the last were answered */
@@ -561,7 +577,7 @@ enum wb_err wb_job_view_wait(struct wb_job_view *v, struct wb_slice job, uint32_
 	wait->fn = fn;
 	wait->arg = arg;
 	wb_mutex_lock(&v->lock);
-	if (err == WB_OK && atomic_load(&v->stopping))
+	if (err == WB_OK && (atomic_load(&v->stopping) || atomic_load(&v->waits_over)))
 		err = WB_ECLOSED;
 	if (err == WB_OK && wb_job_waits_count(v->waits) >= WB_JOB_VIEW_WAITS_MAX)
 		err = WB_EFULL;

@@ -278,6 +278,7 @@ static void stop(struct service *s)
 		wb_callback_service_quiesce(s->callbacks, deadline_ms);
 	if (s->server) {
 		wb_http_server_quiesce(s->server);
+		wb_job_view_end_waits(s->view);
 		while (wb_http_server_pending(s->server) && wb_clock_mono_ms() < deadline_ms) {
 			const struct timespec pause = { .tv_nsec = 10 * 1000 * 1000 };
 

@@ -149,3 +149,25 @@ def test_a_callbacks_state_is_shown(topics, start, results):
     shown = producer.get("/v1/jobs").json()["jobs"][0]["callback"]
     assert shown == {"url": URL, "state": "retrying", "attempts": 3, "lastStatus": 503,
                      "lastAttemptAt": rfc3339(AT + 123)}
+
+
+def test_a_stop_does_not_wait_for_those_who_wait(topics, start):
+    producer = start("producer", env=topics.env)
+    job = producer.post("/v1/jobs", json=[{"id": "1"}]).json()["jobId"]
+    answers = []
+
+    def poll():
+        answers.append(producer.get(f"/v1/jobs/{job}", params={"wait": 60}, timeout=60))
+
+    def publish():
+        answers.append(producer.post("/v1/jobs", json=[{"id": "2"}], headers={"Prefer": "wait=60"}, timeout=60))
+    threads = [threading.Thread(target=poll), threading.Thread(target=publish)]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: producer.metric("writebehind_view_waits") == 2, 10, "both to wait")
+    started = time.monotonic()
+    producer.stop()
+    assert time.monotonic() - started < 10
+    for thread in threads:
+        thread.join()
+    assert sorted(a.status_code for a in answers) == [200, 202]
