@@ -46,6 +46,7 @@ struct wb_publication {
 	uint8_t digest[WB_SHA256_SIZE];  /* this one */
 	struct wb_duplicate duplicate;   /* the job's id, and with a key that key's digest */
 	bool claimed;                    /* wb_duplicates_end is owed */
+	bool in_flight;                  /* counted in requests */
 	struct wb_http_server *server;
 	char *body; /* that was gathered, until Kafka's client has it; NULL: empty, or not any more */
 	size_t body_len;

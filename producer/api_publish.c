@@ -17,6 +17,7 @@
 #define RETRY_AFTER_S       1
 #define RETRY_AFTER_KAFKA_S 5
 #define WAIT_MAX_S          60
+#define STATUS_CLIENT_GONE  499 /* in the audit line: nobody was there to be answered, as nginx has it */
 
 /* Memory of a job's documents, until Kafka has told about all of its records. */
 struct held_body {
@@ -37,13 +38,21 @@ static void release_body(void *arg)
 	free(h);
 }
 
+/* It is not being published any more. */
+static void leave_in_flight(struct wb_publication *p)
+{
+	if (p->in_flight)
+		atomic_fetch_sub(&p->api->requests, 1);
+	p->in_flight = false;
+}
+
 static void free_publication(void *arg)
 {
 	struct wb_publication *p = arg;
 
 	if (p->body)
 		wb_http_body_free(p->server, p->body, p->body_len);
-	atomic_fetch_sub(&p->api->requests, 1);
+	leave_in_flight(p);
 	wb_identity_release(&p->access.identity);
 	wb_stream_intake_free(&p->stream);
 	wb_batch_release(&p->batch);
@@ -159,6 +168,7 @@ static void respond_accepted(struct wb_publication *p)
 {
 	int64_t wait_s = p->prefer.wait ? p->prefer.wait_s : 0;
 
+	leave_in_flight(p);
 	if (wait_s > WAIT_MAX_S)
 		wait_s = WAIT_MAX_S;
 	if (wait_s == 0 ||
@@ -201,7 +211,12 @@ static void end_repeats(struct wb_publication *p, const struct wb_publication_en
 
 void wb_publication_end(struct wb_publication *p, const struct wb_publication_end *end)
 {
-	end_repeats(p, end);
+	/* What a stream was refused for may be what its repeat does not have: only the digest of its body was promised. */
+	const struct wb_publication_end again = { .kind = WB_END_FAILED,
+		.err = WB_EIO,
+		.why = "the request that this one repeats was refused in its midst" };
+
+	end_repeats(p, p->stream && end->kind == WB_END_REFUSED ? &again : end);
 	respond(p, end);
 }
 
@@ -211,7 +226,10 @@ void wb_publication_lost(struct wb_publication *p)
 		.kind = WB_END_FAILED, .err = WB_EIO, .why = "the request that this one repeats was cut off"
 	};
 
+	if (p->count > 0)
+		audit(p, STATUS_CLIENT_GONE);
 	end_repeats(p, &end);
+	wb_duplicates_leave(p->api->duplicates, &p->duplicate);
 }
 
 void wb_publication_refused(struct wb_publication *p, const struct wb_request_error *error)
@@ -352,6 +370,7 @@ void wb_api_publish_begin(void *arg, struct wb_http_request *r)
 	p->server = wb_http_request_server(r);
 	wb_batch_init(&p->batch, api->settings.rules.max_operations);
 	atomic_fetch_add(&api->requests, 1);
+	p->in_flight = true;
 	wb_http_set_state(r, p, free_publication);
 	if (!wb_api_admit(api, r, WB_SCOPE_PUBLISH, &p->access) || !read_query(p) || !read_headers(p) || !has_room(p))
 		return;

@@ -21,6 +21,7 @@ struct wb_stream_intake {
 	size_t ahead;                     /* bytes of the coming piece that stand in the block already */
 	atomic_bool settled;              /* it may be published */
 	bool asked;         /* the view, whether the key is known */
+	bool ended;               /* nothing more of the body is looked at */
 	uint64_t told;                    /* writes that the token's rate knows of */
 };
 
@@ -48,11 +49,23 @@ static void on_room(void *arg)
 	wb_http_body_resume(p->request);
 }
 
-/* There will be no job. What was sent is counted for the audit line. */
+/* The documents of a stream are known only now: they are owed. */
+static void tell_rate(struct wb_stream_intake *s)
+{
+	uint64_t count = wb_publish_stream_count(s->stream);
+
+	if (count > s->told)
+		wb_identity_owe_documents(s->publication->access.identity, count - s->told, wb_api_now());
+	s->told = count;
+}
+
+/* There will be no job. What was sent is counted for rate and audit line. */
 static void abandon(struct wb_stream_intake *s)
 {
-	if (s->stream)
+	if (s->stream) {
+		tell_rate(s);
 		s->publication->count = wb_publish_stream_count(s->stream);
+	}
 	wb_publish_block_done(&s->block);
 	wb_publish_stream_abort(&s->stream);
 }
@@ -102,7 +115,7 @@ static enum progress next_block(struct wb_stream_intake *s)
 	size_t rest = s->used - s->parsed, cap = rest < BLOCK_BYTES / 2 ? BLOCK_BYTES : 2 * rest;
 	struct wb_publish_block *fresh;
 	struct wb_error why;
-	enum wb_err err = wb_publish_block_new(s->stream, cap, &fresh, &why);
+	enum wb_err err = wb_publish_block_new(s->stream, s->block, cap, &fresh, &why);
 
 	if (err != WB_OK)
 		return err == WB_EFULL ? WAITS : fail(s, err, why.text);
@@ -114,16 +127,6 @@ static enum progress next_block(struct wb_stream_intake *s)
 	s->used = rest;
 	s->parsed = 0;
 	return GOES_ON;
-}
-
-/* The documents of a stream are known only now: they are owed. */
-static void tell_rate(struct wb_stream_intake *s)
-{
-	uint64_t count = wb_publish_stream_count(s->stream);
-
-	if (count > s->told)
-		wb_identity_owe_documents(s->publication->access.identity, count - s->told, wb_api_now());
-	s->told = count;
 }
 
 /* Whoever waits is called again only while something of a piece is left: so its last byte comes again. */
@@ -197,11 +200,18 @@ static void end(void *arg, struct wb_http_request *r)
 {
 	struct wb_publication *p = arg;
 	struct wb_stream_intake *s = p->stream;
-	enum progress progress = publish_lines(s, true);
+	enum progress progress;
 
 	(void)r;
-	if (progress == WAITS)
-		(void)fail(s, WB_EFULL, "Kafka's queue is full");
+	if (s->ended)
+		return; /* told of room once more, though nobody waits for it any more */
+	if (!s->block) {
+		s->ended = true;
+		wb_publication_refuse(p, 400, "empty-batch", "the request holds no write");
+		return;
+	}
+	progress = publish_lines(s, true);
+	s->ended = progress != WAITS; /* else this is called again when there is room */
 	if (progress != GOES_ON)
 		return;
 	tell_rate(s);
@@ -220,6 +230,7 @@ static void lost(void *arg)
 {
 	struct wb_publication *p = arg;
 
+	p->stream->ended = true;
 	abandon(p->stream);
 	wb_publication_lost(p);
 }

@@ -78,3 +78,22 @@ struct wb_list wb_duplicates_end(struct wb_duplicates *d, struct wb_duplicate *f
 	wb_mutex_unlock(&d->lock);
 	return repeats;
 }
+
+void wb_duplicates_leave(struct wb_duplicates *d, struct wb_duplicate *one)
+{
+	struct wb_list others = { 0 };
+	struct wb_duplicate *first;
+	struct wb_link *link;
+
+	wb_mutex_lock(&d->lock);
+	first = *bucket_of(d, one);
+	while (first && memcmp(first->key, one->key, sizeof one->key) != 0)
+		first = first->next_in_bucket;
+	while (first && (link = wb_list_pop(&first->repeats)) != NULL) {
+		if (link != &one->link)
+			wb_list_push(&others, link);
+	}
+	if (first)
+		first->repeats = others;
+	wb_mutex_unlock(&d->lock);
+}

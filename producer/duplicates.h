@@ -32,6 +32,8 @@ struct wb_duplicates *wb_duplicates_new(void);
 void wb_duplicates_free(struct wb_duplicates **d);
 /* key and job are set. */
 enum wb_claim wb_duplicates_claim(struct wb_duplicates *d, struct wb_duplicate *one) WB_MUST_USE;
+/* One that waits will not be there any more. Harmless for one that does not. */
+void wb_duplicates_leave(struct wb_duplicates *d, struct wb_duplicate *one);
 /* The first one has come to its end: the repeats that waited for it, as links of struct wb_duplicate. */
 struct wb_list wb_duplicates_end(struct wb_duplicates *d, struct wb_duplicate *first);
 

@@ -179,12 +179,15 @@ static enum wb_err start_view(struct service *s, struct wb_error *e)
 	return s->callbacks ? wb_callback_service_start(s->callbacks, s->view, e) : WB_OK;
 }
 
-/* How the budget is shared: a half for bodies, an eighth each for what was read from them and for streams, a quarter for
- * what Kafka's client needs. */
+/* How the budget is shared: three eighths for bodies, a quarter for what was read from them, an eighth for streams, and a
+ * quarter for what Kafka's client needs. */
 static struct wb_api_settings api_settings(const struct service *s)
 {
 	const struct wb_producer_config *c = &s->config;
 	int64_t validate = c->http.validate_max_bytes ? c->http.validate_max_bytes : c->memory_budget_bytes / 4;
+
+	if (validate > c->http.max_body_bytes)
+		validate = c->http.max_body_bytes;
 
 	return (struct wb_api_settings){
 		.publisher = s->publisher,
@@ -199,7 +202,7 @@ static struct wb_api_settings api_settings(const struct service *s)
 		.max_body_bytes = (uint64_t)c->http.max_body_bytes,
 		.max_requests = (size_t)c->http.max_requests,
 		.max_streams = (size_t)c->memory_budget_bytes / 8 / STREAM_BYTES,
-		.batch_budget_bytes = (size_t)c->memory_budget_bytes / 8,
+		.batch_budget_bytes = (size_t)c->memory_budget_bytes / 4,
 		.audit_log = c->protection.audit ? s->log : NULL,
 		.metrics = s->metrics,
 	};
@@ -217,7 +220,7 @@ static enum wb_err start_http(struct service *s, struct wb_error *e)
 		.max_connections = (unsigned)c->http.max_connections,
 		.idle_timeout_ms = c->http.idle_timeout_ms,
 		.header_timeout_ms = c->http.header_timeout_ms,
-		.body_budget_bytes = c->memory_budget_bytes / 2,
+		.body_budget_bytes = c->memory_budget_bytes / 8 * 3,
 		.tls = { c->http.certificate_file, c->http.key_file },
 		.common_headers = wb_api_common_headers,
 		.server_name = PROGRAM "/" WB_VERSION,

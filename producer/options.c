@@ -336,10 +336,10 @@ static enum wb_err check_public_url(const char *url, struct wb_error *e)
 
 enum wb_err wb_producer_config_check(const struct wb_producer_config *c, struct wb_error *e)
 {
-	if (c->http.validate_max_bytes > c->memory_budget_bytes / 2)
+	if (c->http.validate_max_bytes > c->memory_budget_bytes / 8 * 3)
 		return wb_error_set(e, WB_EINVAL,
-			"http.validate.max.bytes is %lld: at most half of memory.budget.bytes (%lld) is allowed, which "
-			"all bodies share",
+			"http.validate.max.bytes is %lld: at most three eighths of memory.budget.bytes (%lld) are "
+			"allowed, which all bodies share",
 			(long long)c->http.validate_max_bytes, (long long)c->memory_budget_bytes);
 	if (!c->http.certificate_file != !c->http.key_file)
 		return wb_error_set(e, WB_EINVAL,

@@ -6,6 +6,7 @@
 #include "common/base/thread.h"
 #include "common/contract/result.h"
 
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,11 +69,10 @@ static void finish(struct wb_flight *f, enum wb_err err, const char *why)
 
 void wb_flight_note_failure(struct wb_flight *f, enum wb_err err, const char *why)
 {
-	int expected = WB_OK;
-
-	if (err == WB_OK || !atomic_compare_exchange_strong(&f->failed, &expected, (int)err))
+	if (err == WB_OK || atomic_exchange(&f->failing, true))
 		return;
 	(void)snprintf(f->why, sizeof f->why, "%s", why ? why : wb_err_text(err)); /* cut to fit */
+	atomic_store(&f->failed, (int)err);
 }
 
 void wb_flight_stall(struct wb_flight *f)
@@ -143,17 +143,24 @@ static void conclude(struct wb_flight *f)
 {
 	struct wb_publisher *p = f->publisher;
 	enum wb_err failed = (enum wb_err)atomic_load(&f->failed);
-	bool go_on;
+	bool go_on, through;
 
 	if (failed != WB_OK) {
 		finish(f, failed, f->why);
 		return;
 	}
 	wb_mutex_lock(&p->lock);
-	go_on = !f->done;
+	go_on = !f->done && !p->stopping;
 	f->accepting = go_on;
+	f->sending = go_on;
 	wb_mutex_unlock(&p->lock);
-	if (go_on && !send_accepted(f))
+	if (!go_on)
+		return;
+	through = send_accepted(f);
+	wb_mutex_lock(&p->lock);
+	f->sending = false;
+	wb_mutex_unlock(&p->lock);
+	if (!through)
 		wb_flight_stall(f);
 }
 
@@ -328,6 +335,8 @@ void wb_publisher_stop(struct wb_publisher *p)
 		wb_flight_tell_room(f);
 	}
 	wb_mutex_unlock(&p->lock);
+	while (atomic_load(&p->senders) > 0)
+		(void)sched_yield();
 }
 
 void wb_publisher_free(struct wb_publisher **publisher)

@@ -79,10 +79,11 @@ size_t wb_publisher_in_flight(struct wb_publisher *p);
  * the publisher. It is not called any more once end or abort has returned. */
 struct wb_publish_stream *wb_publish_stream_open(
 	struct wb_publisher *p, const struct wb_publish_job *job, void (*room)(void *arg), void *arg);
-/* Memory of cap bytes for documents. WB_EFULL while the stream's share of stream_bytes is in flight (a stream without
- * any always gets a block): try again when room was called. Else, with a sentence in e, the stream has failed: it is to be aborted. */
-enum wb_err wb_publish_block_new(
-	struct wb_publish_stream *s, size_t cap, struct wb_publish_block **ret, struct wb_error *e) WB_MUST_USE;
+/* Memory of cap bytes for documents. replaced: the block that is done next, NULL for none; it stays the caller's. WB_EFULL
+ * while the stream's share of stream_bytes is in flight beside that one (a stream without any always gets a block): try
+ * again when room was called. Else, with a sentence in e, the stream has failed: it is to be aborted. */
+enum wb_err wb_publish_block_new(struct wb_publish_stream *s, const struct wb_publish_block *replaced, size_t cap,
+	struct wb_publish_block **ret, struct wb_error *e) WB_MUST_USE;
 char *wb_publish_block_bytes(struct wb_publish_block *b);
 /* No more records of this block follow: its memory goes when Kafka has told what became of those that were sent. */
 void wb_publish_block_done(struct wb_publish_block **b);

@@ -37,8 +37,9 @@ struct wb_flight {
 	bool all_sent; /* or given up: unsettled counts only what is under way */
 	atomic_size_t unsettled; /* records that were not acknowledged, plus one while not all are sent */
 	atomic_int refs;
+	atomic_bool failing; /* somebody writes why */
 	atomic_int failed; /* enum wb_err of the first failure */
-	char why[WB_FLIGHT_WHY_SIZE]; /* of the first failure: written once, before it settles */
+	char why[WB_FLIGHT_WHY_SIZE]; /* of the first failure: written before failed */
 
 	/* Under the publisher's lock. */
 	bool sending, stalled, accepting, done;
@@ -65,6 +66,8 @@ struct wb_publisher {
 	struct wb_flights stalled; /* waiting for room in the producer's queue, first come first served */
 	struct wb_flights open; /* streams */
 	atomic_size_t open_count;
+	atomic_size_t block_bytes; /* of all streams */
+	atomic_size_t senders; /* of streams: threads that may be in Kafka's client */
 	size_t active_count;
 	bool stopping;
 	atomic_uint_least64_t ids; /* that were made */

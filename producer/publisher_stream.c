@@ -61,25 +61,30 @@ static enum wb_err failure_of(const struct wb_flight *f, struct wb_error *e)
 
 /* Streams share the memory equally; when one more is opened, the others come down to their new share with the next
  * acknowledgements. */
-static bool fits(const struct wb_flight *f, size_t cap)
+static bool fits(const struct wb_flight *f, size_t replaced, size_t cap)
 {
-	size_t used = atomic_load(&f->block_bytes), streams = atomic_load(&f->publisher->open_count);
+	const struct wb_publisher *p = f->publisher;
+	size_t used = atomic_load(&f->block_bytes) - replaced, streams = atomic_load(&p->open_count);
 
-	return used == 0 || used + cap <= f->publisher->settings.stream_bytes / (streams ? streams : 1);
+	/* Whoever is told to wait has blocks whose acknowledgements will wake it. */
+	return used == 0 ||
+		(used + cap <= p->settings.stream_bytes / (streams ? streams : 1) &&
+			atomic_load(&p->block_bytes) - replaced + cap <= p->settings.stream_bytes);
 }
 
-enum wb_err wb_publish_block_new(
-	struct wb_publish_stream *s, size_t cap, struct wb_publish_block **ret, struct wb_error *e)
+enum wb_err wb_publish_block_new(struct wb_publish_stream *s, const struct wb_publish_block *replaced, size_t cap,
+	struct wb_publish_block **ret, struct wb_error *e)
 {
+	size_t old = replaced ? replaced->cap : 0;
 	struct wb_flight *f = flight_of(s);
 	struct wb_publish_block *b;
 
 	if (failure_of(f, e) != WB_OK)
 		return failure_of(f, e);
-	if (!fits(f, cap)) {
+	if (!fits(f, old, cap)) {
 		atomic_store(&f->wants_room, true);
 		/* The last block may have gone between the look and the mark. */
-		if (!fits(f, cap) || !atomic_exchange(&f->wants_room, false))
+		if (!fits(f, old, cap) || !atomic_exchange(&f->wants_room, false))
 			return WB_EFULL;
 	}
 	b = malloc(sizeof *b + cap);
@@ -90,6 +95,7 @@ enum wb_err wb_publish_block_new(
 	b->cap = cap;
 	atomic_init(&b->unsettled, WB_FLIGHT_OPEN);
 	atomic_fetch_add(&f->block_bytes, cap);
+	atomic_fetch_add(&f->publisher->block_bytes, cap);
 	atomic_fetch_add(&f->refs, 1);
 	*ret = b;
 	return WB_OK;
@@ -110,6 +116,7 @@ static void settle_block(struct wb_publish_block *b, size_t n)
 		return;
 	sent = b->sent;
 	atomic_fetch_sub(&f->block_bytes, b->cap);
+	atomic_fetch_sub(&f->publisher->block_bytes, b->cap);
 	free(b);
 	if (atomic_exchange(&f->wants_room, false))
 		wb_flight_tell_room(f);
@@ -139,11 +146,19 @@ enum wb_err wb_publish_stream_send(struct wb_publish_stream *s, struct wb_publis
 	const struct wb_batch_write *write, struct wb_error *e)
 {
 	struct wb_flight *f = flight_of(s);
-	enum wb_err err = (enum wb_err)atomic_load_explicit(&f->failed, memory_order_relaxed);
+	struct wb_publisher *p = f->publisher;
+	enum wb_err err;
 
-	if (err != WB_OK)
-		return failure_of(f, e);
-	err = wb_outgoing_write(f->publisher->settings.kafka, &f->target, f->count, write, on_block_ack, block);
+	/* Before the look, so that a stop which has marked the stream knows who is still on the way to Kafka's client. */
+	atomic_fetch_add(&p->senders, 1);
+	err = failure_of(f, e);
+	if (err == WB_OK)
+		err = wb_outgoing_write(p->settings.kafka, &f->target, f->count, write, on_block_ack, block);
+	else
+		block = NULL;
+	atomic_fetch_sub(&p->senders, 1);
+	if (!block)
+		return err;
 	if (err == WB_OK) {
 		block->sent++;
 		f->count++;

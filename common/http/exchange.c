@@ -194,6 +194,16 @@ static void go_on(struct wb_http_request *r)
 	r->suspended = suspended;
 }
 
+/* The sink could not end before. */
+static void end_again(struct wb_http_request *r)
+{
+	bool suspended = r->suspended;
+
+	r->suspended = false; /* so that an answer of the sink is seen at once */
+	r->sink.end(r->sink_arg, r);
+	r->suspended = suspended;
+}
+
 void wb_http_settle(struct wb_http_request *r)
 {
 	unsigned signals = atomic_exchange(&r->signals, 0);
@@ -206,6 +216,8 @@ void wb_http_settle(struct wb_http_request *r)
 		r->answered = true;
 	if (r->stalled && !r->answered)
 		go_on(r);
+	if (signals & WB_SIGNAL_RESUME && r->streaming && r->stage == WB_STAGE_ANSWER && !r->answered)
+		end_again(r);
 	if (r->answered && r->stage == WB_STAGE_BODY) {
 		wb_http_body_forget(r);
 		/* A client that says nothing more would wait for ever for what discard() does. */

@@ -251,9 +251,24 @@ static void resume_all(struct wb_http_loop *loop)
 	}
 }
 
-void wb_http_loop_release(struct wb_http_loop *loop)
+void wb_http_loop_end_streams(struct wb_http_loop *loop)
+{
+	for (size_t i = 0; i < WB_WAIT_LISTS; i++) {
+		for (struct wb_http_connection *c = loop->lists[i].oldest; c; c = c->after) {
+			if (c->request && c->request->stage == WB_STAGE_BODY && !c->request->answered)
+				wb_http_body_lost(c->request);
+		}
+	}
+}
+
+void wb_http_loop_settle(struct wb_http_loop *loop)
 {
 	loop->self = pthread_self(); /* what is left runs here */
+	settle_all(loop);
+}
+
+void wb_http_loop_release(struct wb_http_loop *loop)
+{
 	wb_http_drop_arrivals(loop);
 	settle_all(loop);
 	resume_all(loop);

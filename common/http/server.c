@@ -171,6 +171,12 @@ void wb_http_server_free(struct wb_http_server **server)
 	for (unsigned i = 0; i < s->loop_count; i++)
 		wb_http_loop_halt(&s->loops[i]);
 	for (unsigned i = 0; i < s->loop_count; i++)
+		wb_http_loop_settle(&s->loops[i]);
+	for (unsigned i = 0; i < s->loop_count; i++)
+		wb_http_loop_end_streams(&s->loops[i]);
+	for (unsigned i = 0; i < s->loop_count; i++)
+		wb_http_loop_settle(&s->loops[i]);
+	for (unsigned i = 0; i < s->loop_count; i++)
 		wb_http_loop_release(&s->loops[i]);
 	if (s->listen_fd >= 0)
 		(void)close(s->listen_fd); /* carries no data */

@@ -128,7 +128,7 @@ struct wb_http_sink {
 	/* Returns how many bytes were taken; fewer than all: nothing more comes until wb_http_body_resume. It may
 	 * answer (a refusal): the rest is dropped, and no function is called any more. */
 	size_t (*take)(void *arg, struct wb_http_request *r, struct wb_slice piece);
-	/* The body is complete: answers, now or later. */
+	/* The body is complete: answers, now or later. While it has not, wb_http_body_resume has it called again. */
 	void (*end)(void *arg, struct wb_http_request *r);
 	/* The client is gone before the end, or the server refused the rest (too large, broken gzip): r is dead when
 	 * this returns. Who answers or resumes from other threads must hold a lock that this function takes, too. */

@@ -197,6 +197,10 @@ enum wb_err wb_http_loop_start(struct wb_http_loop *loop, struct wb_error *e) WB
 void wb_http_loop_wake(struct wb_http_loop *loop);
 /* After stopping was set: waits for the end of its thread. Also of one that was never started, as release. */
 void wb_http_loop_halt(struct wb_http_loop *loop);
+/* After all are halted, on one thread: looks at marks; tells sinks of bodies that nothing more comes, which may answer
+ * requests of other loops; and frees what is left. */
+void wb_http_loop_settle(struct wb_http_loop *loop);
+void wb_http_loop_end_streams(struct wb_http_loop *loop);
 void wb_http_loop_release(struct wb_http_loop *loop);
 /* Marks the request; the loop looks at it in its next turn. Any thread. */
 void wb_http_signal(struct wb_http_request *r, unsigned signal);

@@ -405,6 +405,8 @@ struct wb_kafka_producer *wb_kafka_producer_new(const struct wb_kafka_options *o
 void wb_kafka_producer_free(struct wb_kafka_producer **producer, int64_t timeout_ms)
 {
 	struct wb_kafka_producer *p = *producer;
+	rd_kafka_queue_t *queue;
+	struct client *last;
 
 	if (!p)
 		return;
@@ -414,8 +416,13 @@ void wb_kafka_producer_free(struct wb_kafka_producer **producer, int64_t timeout
 	wb_cond_broadcast(&p->changed);
 	wb_mutex_unlock(&p->lock);
 	wb_thread_join(p->watch_thread);
+	/* Held before it is told to stop, since it ends its client by then. */
+	last = client_use(p);
+	queue = rd_kafka_queue_get_main(last->rk);
 	atomic_store(&p->stop_poll, true);
-	wake(p);
+	rd_kafka_queue_yield(queue);
+	rd_kafka_queue_destroy(queue);
+	client_done(last);
 	wb_thread_join(p->poll_thread);
 	while (p->topics) {
 		struct known_topic *t = p->topics;

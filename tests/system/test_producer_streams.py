@@ -55,7 +55,7 @@ def test_a_bad_line_ends_it_with_its_number_and_there_is_no_job(producer, topics
     problem = answer.json()
     assert (answer.status_code, problem["code"], problem["reason"], problem["index"]) == (
         400, "invalid-document", "invalid-id", 201)
-    assert "may be carried out" in problem["detail"]
+    assert "earlier lines may be written" in problem["detail"]
     assert producer.get("/v1/jobs").json()["jobs"] == []
     assert len(writes(topics)) <= 200
 
@@ -145,3 +145,32 @@ def test_a_stop_ends_a_stream_that_stands_still(topics, start):
     producer.stop()
     assert producer.returncode == 0 and time.monotonic() - started < 10
     assert json.dumps([m.value().decode() for m in topics.broker.read_topic(topics.results)]) == "[]"
+
+
+def test_more_streams_at_once_than_blocks_fit_end_all(topics, start):
+    producer = start("producer", env=topics.env, settings=SMALL | {"memory.budget.bytes": 16 << 20})
+    places = (16 << 20) // 8 // (256 << 10)
+    answers = []
+
+    def send(n):
+        answers.append(producer.post("/v1/jobs", data=lines(700, start=n * 1000), headers=NDJSON, timeout=60))
+    threads = [threading.Thread(target=send, args=(n,)) for n in range(places)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {a.status_code for a in answers} <= {202, 503}
+    assert [a.status_code for a in answers].count(202) >= places // 2
+    wait_until(lambda: producer.metric("writebehind_jobs_in_flight") == 0, 10, "every stream to end")
+
+
+def test_a_large_document_passes_a_small_budget(topics, start):
+    producer = start("producer", env=topics.env, settings=SMALL | {"memory.budget.bytes": 8 << 20})
+    assert producer.post("/v1/jobs", data=lines(3, 1_500_000), headers=NDJSON, timeout=30).status_code == 202
+
+
+def test_a_last_line_without_a_newline_waits_for_room_in_kafkas_queue(topics, start):
+    producer = start("producer", env=topics.env, settings=SMALL | {"memory.budget.bytes": 8 << 20, "publish.linger.ms": 200})
+    answer = producer.post("/v1/jobs", data=lines(4097, 10)[:-1], headers=NDJSON)
+    assert answer.status_code == 202, answer.text
+    assert answer.json()["accepted"] == 4097

@@ -39,16 +39,16 @@ static void the_defaults_are_as_documented(void **state)
 	wb_options_release(&wb_producer_options, &c);
 }
 
-static void what_is_validated_whole_must_fit_into_half_of_the_budget(void **state)
+static void what_is_validated_whole_must_fit_into_its_part_of_the_budget(void **state)
 {
-	struct wb_producer_config c = { .http = { .validate_max_bytes = 100 },
-		.protection = { .auth = WB_AUTH_NONE },
-		.memory_budget_bytes = 200 };
+	struct wb_producer_config c = {
+		.http = { .validate_max_bytes = 75 }, .protection = { .auth = WB_AUTH_NONE }, .memory_budget_bytes = 200
+	};
 	struct wb_error e;
 
 	(void)state;
 	assert_int_equal(wb_producer_config_check(&c, &e), WB_OK);
-	c.http.validate_max_bytes = 101;
+	c.http.validate_max_bytes = 76;
 	assert_int_equal(wb_producer_config_check(&c, &e), WB_EINVAL);
 	assert_non_null(strstr(e.text, "http.validate.max.bytes"));
 	assert_non_null(strstr(e.text, "memory.budget.bytes"));
@@ -194,7 +194,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_defaults_are_as_documented),
-		cmocka_unit_test(what_is_validated_whole_must_fit_into_half_of_the_budget),
+		cmocka_unit_test(what_is_validated_whole_must_fit_into_its_part_of_the_budget),
 		cmocka_unit_test(without_tokens_it_listens_on_loopback_unless_told_in_words),
 		cmocka_unit_test(auth_and_the_tokens_file_must_agree),
 		cmocka_unit_test(tls_needs_both_files_and_a_public_url_is_one),

@@ -2,6 +2,15 @@
 
 #define BLOCK 64
 
+/* A write that Kafka's client holds on to, and a stop. */
+struct held {
+	struct bench *bench;
+	struct wb_publish_stream *stream;
+	struct wb_publish_block *block;
+	enum wb_err err;
+	atomic_bool stopped;
+};
+
 static void on_room(void *arg)
 {
 	struct bench *b = arg;
@@ -18,7 +27,7 @@ static struct wb_publish_block *new_block(struct wb_publish_stream *s)
 {
 	struct wb_publish_block *block = NULL;
 
-	assert_int_equal(wb_publish_block_new(s, BLOCK, &block, NULL), WB_OK);
+	assert_int_equal(wb_publish_block_new(s, NULL, BLOCK, &block, NULL), WB_OK);
 	return block;
 }
 
@@ -75,7 +84,7 @@ static void blocks_are_lent_up_to_the_limit_and_room_is_told_once_one_is_back(vo
 	first = new_block(s);
 	assert_int_equal(send(s, first, "{1}"), WB_OK);
 	second = new_block(s);
-	assert_int_equal(wb_publish_block_new(s, BLOCK, &third, NULL), WB_EFULL);
+	assert_int_equal(wb_publish_block_new(s, NULL, BLOCK, &third, NULL), WB_EFULL);
 	acknowledge(&b.kafka, 0, WB_OK);
 	assert_int_equal(b.room, 0); /* it may still get records */
 	wb_publish_block_done(&first);
@@ -100,7 +109,10 @@ static void streams_share_the_memory(void **state)
 	s = open_stream(&b);
 	second = open_stream(&b);
 	first = new_block(s);
-	assert_int_equal(wb_publish_block_new(s, BLOCK, &more, NULL), WB_EFULL);
+	assert_int_equal(wb_publish_block_new(s, NULL, BLOCK, &more, NULL), WB_EFULL);
+	/* The one that is to be replaced does not count, or nobody would ever wake the stream. */
+	assert_int_equal(wb_publish_block_new(s, first, 100 * BLOCK, &more, NULL), WB_OK);
+	wb_publish_block_done(&more);
 	other = new_block(second);
 	wb_publish_block_done(&other);
 	wb_publish_stream_abort(&second);
@@ -120,7 +132,7 @@ static void a_block_larger_than_the_limit_is_lent_to_a_stream_that_has_none(void
 	(void)state;
 	begin(&b, 60000);
 	s = open_stream(&b);
-	assert_int_equal(wb_publish_block_new(s, 1000, &large, NULL), WB_OK);
+	assert_int_equal(wb_publish_block_new(s, NULL, 1000, &large, NULL), WB_OK);
 	wb_publish_block_done(&large);
 	wb_publish_stream_abort(&s);
 	end(&b);
@@ -168,7 +180,7 @@ static void a_failed_record_fails_the_stream_and_there_is_no_job(void **state)
 	acknowledge(&b.kafka, 0, WB_EIO);
 	assert_int_equal(send(s, block, "{2}"), WB_EIO);
 	wb_publish_block_done(&block);
-	assert_int_equal(wb_publish_block_new(s, BLOCK, &block, &why), WB_EIO);
+	assert_int_equal(wb_publish_block_new(s, NULL, BLOCK, &block, &why), WB_EIO);
 	assert_string_equal(why.text, "as the test says");
 	wb_publish_stream_end(&s, on_done, &b.answer);
 	assert_int_equal(b.answer.times, 1);
@@ -197,6 +209,52 @@ static void an_aborted_stream_makes_no_job_and_tells_nobody(void **state)
 	end(&b);
 }
 
+static void *send_one(void *arg)
+{
+	struct held *h = arg;
+
+	h->err = send(h->stream, h->block, "{1}");
+	return NULL;
+}
+
+static void *stop_publisher(void *arg)
+{
+	struct held *h = arg;
+
+	wb_publisher_stop(h->bench->publisher);
+	atomic_store(&h->stopped, true);
+	return NULL;
+}
+
+/* After stop nobody is in Kafka's client any more, which is freed then. */
+static void stopping_waits_for_a_write_that_is_being_sent(void **state)
+{
+	struct held h = { 0 };
+	pthread_t sender, stopper;
+	struct bench b;
+
+	(void)state;
+	begin(&b, 60000);
+	h.bench = &b;
+	h.stream = open_stream(&b);
+	h.block = new_block(h.stream);
+	atomic_store(&b.kafka.hold, true);
+	sender = wb_thread_start("sender", send_one, &h);
+	while (!atomic_load(&b.kafka.held))
+		pause_ms(1);
+	stopper = wb_thread_start("stopper", stop_publisher, &h);
+	pause_ms(50); /* enough for a stop that does not wait to be through */
+	assert_false(atomic_load(&h.stopped));
+	atomic_store(&b.kafka.hold, false);
+	wb_thread_join(sender);
+	wb_thread_join(stopper);
+	wb_publish_block_done(&h.block);
+	wb_publish_stream_abort(&h.stream);
+	acknowledge(&b.kafka, 0, WB_OK);
+	wb_publisher_free(&b.publisher);
+	wb_metrics_free(&b.metrics);
+}
+
 static void stopping_fails_open_streams_and_those_that_end_later(void **state)
 {
 	struct wb_publish_stream *s, *waiting;
@@ -212,7 +270,7 @@ static void stopping_fails_open_streams_and_those_that_end_later(void **state)
 	wb_publisher_stop(b.publisher);
 	assert_int_equal(b.room, 2);
 	assert_int_equal(send(s, block, "{2}"), WB_ECLOSED);
-	assert_int_equal(wb_publish_block_new(waiting, BLOCK, &more, NULL), WB_ECLOSED);
+	assert_int_equal(wb_publish_block_new(waiting, NULL, BLOCK, &more, NULL), WB_ECLOSED);
 	wb_publish_block_done(&block);
 	wb_publish_stream_abort(&s);
 	acknowledge(&b.kafka, 0, WB_OK);
@@ -231,6 +289,7 @@ int main(void)
 		cmocka_unit_test(a_full_queue_is_told_when_it_may_be_tried_again),
 		cmocka_unit_test(a_failed_record_fails_the_stream_and_there_is_no_job),
 		cmocka_unit_test(an_aborted_stream_makes_no_job_and_tells_nobody),
+		cmocka_unit_test(stopping_waits_for_a_write_that_is_being_sent),
 		cmocka_unit_test(stopping_fails_open_streams_and_those_that_end_later),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
