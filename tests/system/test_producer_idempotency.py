@@ -208,6 +208,39 @@ class TestStreams:
         assert {r[2]["wb-job"] for r in writes(topics)} == {answer.json()["jobId"].encode()}
 
 
+def test_a_stop_ends_a_stream_and_those_that_repeat_it(topics, start):
+    producer = start("producer", env=topics.env, settings={
+        "http.validate.max.bytes": 64 * 1024, "shutdown.timeout.ms": 1000, "http.threads": 4})
+    body = TestStreams.LINES
+    headers = NDJSON | {"Idempotency-Key": "k", "Content-Digest": digest(body)}
+    outcomes, on = [], threading.Event()
+
+    def slow():
+        yield body[:150000]
+        on.wait(20)
+        yield body[150000:]
+
+    def send(data):
+        try:
+            outcomes.append(requests.post(producer.url + "/v1/jobs", data=data, headers=headers, timeout=30).status_code)
+        except requests.RequestException as error:
+            outcomes.append(type(error))
+    threads = [threading.Thread(target=send, args=(slow(),), daemon=True)]
+    threads[0].start()
+    wait_until(lambda: producer.metric("writebehind_jobs_in_flight") == 1, 10, "the first stream")
+    time.sleep(0.5)  # until its view has caught up and it reads
+    threads += [threading.Thread(target=send, args=(body,), daemon=True) for _ in range(6)]
+    for thread in threads[1:]:
+        thread.start()
+    wait_until(lambda: producer.metric("writebehind_jobs_in_flight") == 7, 10, "its repeats to wait")
+    producer.stop()
+    on.set()
+    assert producer.returncode == 0, producer.log_tail()
+    for thread in threads:
+        thread.join(20)
+    assert 202 not in outcomes and len(outcomes) == 7
+
+
 def test_keys_wait_for_the_view_and_requests_without_do_not(topics, start):
     producer = start("producer", env=topics.env, settings={"jobs.read.timeout.ms": 500})
     topics.broker.pause()
