@@ -72,6 +72,9 @@ void wb_publication_done(void *publication, enum wb_err err, const char *why);
 /* The client is gone: only those that repeat it are answered. */
 void wb_publication_lost(struct wb_publication *p);
 
+/* Counts it among those that are being published, from when its body is there or begins to be published on: one that
+ * comes slowly takes nobody's place. False: it has its answer. */
+bool wb_publication_enter(struct wb_publication *p) WB_MUST_USE;
 /* Sets the job's id: a new one, or with a key the one that key and body (SHA-256 of it as it came) stand for. */
 void wb_publication_identify(struct wb_publication *p, const uint8_t body_sha256[WB_SHA256_SIZE]);
 /* Whether the body is the one that Content-Digest promised, where it did. */

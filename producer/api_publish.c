@@ -326,6 +326,11 @@ bool wb_publication_digest_holds(const struct wb_publication *p)
 		(wb_http_body_digest(p->request, sha256) && memcmp(sha256, p->digest, sizeof sha256) == 0);
 }
 
+static void refuse_more(struct wb_publication *p)
+{
+	wb_publication_refuse(p, 503, "overloaded", "as many jobs as http.max.requests are being published");
+}
+
 static bool has_room(struct wb_publication *p)
 {
 	struct wb_api *api = p->api;
@@ -334,11 +339,23 @@ static bool has_room(struct wb_publication *p)
 		wb_publication_refuse(p, 503, "too-many-jobs", "as many jobs as jobs.max are not finished");
 		return false;
 	}
-	if (atomic_load(&api->requests) > api->settings.max_requests) {
-		wb_publication_refuse(p, 503, "overloaded", "as many jobs as http.max.requests are being published");
+	if (atomic_load(&api->requests) >= api->settings.max_requests) {
+		refuse_more(p);
 		return false;
 	}
 	return true;
+}
+
+bool wb_publication_enter(struct wb_publication *p)
+{
+	struct wb_api *api = p->api;
+
+	p->in_flight = atomic_fetch_add(&api->requests, 1) < api->settings.max_requests;
+	if (p->in_flight)
+		return true;
+	atomic_fetch_sub(&api->requests, 1);
+	refuse_more(p);
+	return false;
 }
 
 bool wb_publication_allowed(struct wb_publication *p, struct wb_slice database, struct wb_slice container)
@@ -369,8 +386,6 @@ void wb_api_publish_begin(void *arg, struct wb_http_request *r)
 	p->request = r;
 	p->server = wb_http_request_server(r);
 	wb_batch_init(&p->batch, api->settings.rules.max_operations);
-	atomic_fetch_add(&api->requests, 1);
-	p->in_flight = true;
 	wb_http_set_state(r, p, free_publication);
 	if (!wb_api_admit(api, r, WB_SCOPE_PUBLISH, &p->access) || !read_query(p) || !read_headers(p) || !has_room(p))
 		return;
@@ -554,6 +569,8 @@ void wb_api_publish(void *arg, struct wb_http_request *r)
 	uint8_t sha256[WB_SHA256_SIZE] = { 0 };
 	struct wb_slice body;
 
+	if (!wb_publication_enter(p))
+		return;
 	/* Before it is parsed, as it may move. */
 	p->body = wb_http_take_body(r, &body);
 	if (!p->body)

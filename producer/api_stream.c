@@ -267,7 +267,8 @@ void wb_api_publish_stream(void *arg, struct wb_http_request *r)
 			"(RFC 9530)");
 		return;
 	}
-	if (!wb_publication_allowed(p, p->defaults.database, p->defaults.container) || !take_place(p))
+	if (!wb_publication_allowed(p, p->defaults.database, p->defaults.container) || !wb_publication_enter(p) ||
+		!take_place(p))
 		return;
 	s = p->stream = wb_xcalloc(1, sizeof *s);
 	s->publication = p;

@@ -1,4 +1,5 @@
 /* Bodies as they come: gathered within a limit and the budget, or handed to a sink; from gzip where they are in that. */
+#include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/base/strict.h"
 #include "common/http/server_internal.h"
@@ -26,6 +27,7 @@ static void refuse_size(struct wb_http_request *r, uint64_t limit)
 
 static void refuse_memory(struct wb_http_request *r)
 {
+	atomic_store_explicit(&r->server->memory_full_ms, wb_clock_mono_ms(), memory_order_relaxed);
 	wb_http_refuse(r, 503, "memory-full", "too much is in flight at this instance; repeat the request later");
 }
 

@@ -10,12 +10,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define ACCEPT_MAX   64 /* a turn */
-#define DRAIN_MAX    4096 /* when it stops accepting: as many as may wait at the socket */
-#define WINDOW_MS    10000
-#define SLOW_BYTES_S 500
-#define FRESH_MS     1000 /* a header that takes longer than this is no quick client's */
-#define STARVED_MS   100
+#define ACCEPT_MAX     64 /* a turn */
+#define DRAIN_MAX      4096 /* when it stops accepting: as many as may wait at the socket */
+#define WINDOW_MS      10000
+#define SLOW_BYTES_S   500
+#define MEMORY_FULL_MS 30000 /* for so long after a body that found no room, slow ones have to go */
+#define FRESH_MS       1000 /* a header that takes longer than this is no quick client's */
+#define STARVED_MS     100
 
 /* ---- what they wait for */
 
@@ -118,13 +119,33 @@ static bool make_way(struct wb_http_loop *loop)
 	return c != NULL;
 }
 
+/* A client whose end came together with its last bytes: libmicrohttpd (0.9.75) reads those, and waits for an event that
+ * was already. */
+static bool is_gone(const struct wb_http_connection *c)
+{
+	char byte;
+
+	return recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
+/* Slow bodies are borne while they are in nobody's way. */
+static bool are_in_the_way(const struct wb_http_loop *loop)
+{
+	struct wb_http_server *s = loop->server;
+
+	return atomic_load_explicit(&s->quiesced, memory_order_relaxed) ||
+		loop->now_ms - atomic_load_explicit(&s->memory_full_ms, memory_order_relaxed) < MEMORY_FULL_MS;
+}
+
 /* Bodies are judged once a window. */
 static void judge_bodies(struct wb_http_loop *loop, enum wb_http_wait wait)
 {
 	struct wb_http_connection *c;
 
 	while ((c = older_than(loop, wait, WINDOW_MS))) {
-		if (is_slow(loop, c) && atomic_load_explicit(&loop->server->quiesced, memory_order_relaxed))
+		if (c->received == 0 && is_gone(c))
+			shut(loop, c, "reason=\"gone\"");
+		else if (is_slow(loop, c) && are_in_the_way(loop))
 			shut(loop, c, "reason=\"slow-body\"");
 		else
 			wb_http_wait_for(loop, c, is_slow(loop, c) ? WB_WAIT_SLOW_BODY : WB_WAIT_BODY);

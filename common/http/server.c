@@ -99,6 +99,7 @@ struct wb_http_server *wb_http_server_new(const struct wb_http_settings *setting
 	struct wb_http_server *s = wb_xcalloc(1, sizeof *s);
 
 	s->listen_fd = -1;
+	atomic_init(&s->memory_full_ms, INT64_MIN / 2);
 	wb_mutex_init(&s->lock);
 	wb_cond_init(&s->changed);
 	copy_settings(s, settings);

@@ -115,6 +115,7 @@ struct wb_http_server {
 	int listen_fd;
 	struct wb_http_loop *loops;
 	unsigned loop_count;
+	_Atomic int64_t memory_full_ms; /* when a body last found no room */
 	_Atomic size_t body_bytes; /* held by all requests, and by those whom wb_http_take_body gave some */
 	_Atomic size_t posting; /* other threads on their way into a loop's lists */
 	_Atomic bool quiesced, stopping;

@@ -273,3 +273,47 @@ def test_metrics_count_jobs_and_records(producer):
     assert producer.metric("writebehind_publish_seconds_count") == 1
     assert producer.metric("writebehind_jobs_in_flight") == 0
     assert producer.metric("writebehind_jobs_in_flight_bytes") == 0
+
+
+class TestSlowBodies:
+    def open_bodies(self, producer, count, length):
+        import socket
+        sockets = []
+        for _ in range(count):
+            s = socket.create_connection(("127.0.0.1", producer.port))
+            s.sendall(b"POST /v1/jobs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+                      b"Content-Length: %d\r\n\r\n[" % length)
+            sockets.append(s)
+        return sockets
+
+    def test_bodies_that_come_slowly_take_no_jobs_place(self, topics, start):
+        producer = start("producer", env=topics.env, settings={"http.max.requests": 3})
+        slow = self.open_bodies(producer, 20, 1000)
+        assert producer.post("/v1/jobs", json=[{"id": "a"}]).status_code == 202
+        for s in slow:
+            s.close()
+
+    def test_memory_that_slow_bodies_hold_comes_back(self, topics, start):
+        producer = start("producer", env=topics.env)
+        slow = self.open_bodies(producer, 2, 24 << 20)
+        body = b"[" + b",".join(b'{"id":"%d","x":"%s"}' % (i, b"x" * 1000) for i in range(1000)) + b"]"
+
+        def post():
+            return producer.post("/v1/jobs", data=body, headers={"Content-Type": "application/json"}).status_code
+        wait_until(lambda: post() == 503, 5, "the memory to be full")
+        wait_until(lambda: post() == 202, 30, "the slow ones to go")
+        for s in slow:
+            s.close()
+
+    def test_a_client_that_goes_in_mid_stream_is_noticed(self, topics, start):
+        producer = start("producer", env=topics.env, settings={"http.validate.max.bytes": 64 * 1024})
+        import socket
+        s = socket.create_connection(("127.0.0.1", producer.port))
+        s.sendall(b"POST /v1/jobs HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\n"
+                  b"Transfer-Encoding: chunked\r\n\r\n")
+        line = b'{"id":"1","x":"%s"}\n' % (b"x" * 1000)
+        for _ in range(2000):
+            s.sendall(b"%x\r\n%s\r\n" % (len(line), line))
+        s.close()
+        wait_until(lambda: producer.metric("writebehind_jobs_in_flight") == 0, 30, "the cut-off stream to end")
+        assert producer.get("/v1/jobs").json()["jobs"] == []
