@@ -292,11 +292,23 @@ static bool read_query(struct wb_publication *p)
 		target_argument(p, "container", &p->defaults.container);
 }
 
+static void add_preference(void *arg, struct wb_slice field)
+{
+	wb_prefer_add(arg, field);
+}
+
+static void count_field(void *arg, struct wb_slice field)
+{
+	(void)field;
+	++*(unsigned *)arg;
+}
+
 static bool read_headers(struct wb_publication *p)
 {
 	struct wb_http_request *r = p->request;
 	struct wb_slice key = wb_http_header(r, "Idempotency-Key"), digest = wb_http_header(r, "Content-Digest");
 	enum wb_err err = WB_OK;
+	unsigned keys = 0;
 	struct wb_error why;
 
 	if (!wb_request_format(wb_http_header(r, "Content-Type"), &p->format)) {
@@ -304,8 +316,13 @@ static bool read_headers(struct wb_publication *p)
 			"Content-Type must be application/json or application/x-ndjson, in UTF-8");
 		return false;
 	}
-	wb_prefer_add(&p->prefer, wb_http_header(r, "Prefer"));
-	p->keyed = key.data != NULL;
+	wb_http_each_header(r, "Prefer", add_preference, &p->prefer);
+	wb_http_each_header(r, "Idempotency-Key", count_field, &keys);
+	p->keyed = keys > 0;
+	if (keys > 1) {
+		wb_publication_refuse(p, 400, "invalid-idempotency-key", "there is more than one Idempotency-Key");
+		return false;
+	}
 	if (p->keyed && wb_idempotency_key_parse(key, &p->key, &why) != WB_OK) {
 		wb_publication_refuse(p, 400, "invalid-idempotency-key", why.text);
 		return false;

@@ -104,6 +104,10 @@ static enum MHD_Result on_headers(struct wb_http_request *r, const char *method)
 		wb_http_refuse(r, 400, "ambiguous-length", "there is more than one length of the body");
 		return queue(r); /* before the end of its body, so that the connection is closed */
 	}
+	if (!wb_http_transfer_known(r)) {
+		wb_http_refuse(r, 501, "unsupported-transfer-encoding", "Transfer-Encoding must be chunked");
+		return queue(r); /* the same: nobody knows where it ends */
+	}
 	if (wb_http_find_route(r)) {
 		if (atomic_load_explicit(&r->server->quiesced, memory_order_relaxed))
 			wb_http_refuse(r, 503, "stopping", "this instance is stopping; repeat the request");

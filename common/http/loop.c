@@ -167,6 +167,8 @@ static struct MHD_Daemon *start_daemon(struct wb_http_loop *loop)
 	struct MHD_OptionItem options[] = {
 		{ MHD_OPTION_CONNECTION_LIMIT, (intptr_t)(loop->connections_max + CONNECTIONS_SLACK), NULL },
 		{ MHD_OPTION_CONNECTION_TIMEOUT, (intptr_t)((s->idle_timeout_ms + 999) / 1000), NULL },
+		{ MHD_OPTION_STRICT_FOR_CLIENT, 1,
+			NULL }, /* "Content-Length : 5" is no header that others may see, either */
 		{ MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY, NULL },
 		{ MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)wb_http_on_uri, loop },
 		{ MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)wb_http_on_completed, loop },

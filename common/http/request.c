@@ -103,6 +103,38 @@ void wb_http_each_query(
 		(void)MHD_get_connection_values_n(r->mhd, MHD_GET_ARGUMENT_KIND, visit_query, &visit);
 }
 
+struct header_visit {
+	const char *name;
+	void (*fn)(void *arg, struct wb_slice value);
+	void *arg;
+};
+
+static enum MHD_Result visit_header(
+	void *arg, enum MHD_ValueKind kind, const char *name, size_t name_len, const char *value, size_t value_len)
+{
+	struct header_visit *visit = arg;
+
+	(void)kind;
+	(void)name_len;
+	if (strcasecmp(name, visit->name) == 0)
+		visit->fn(visit->arg, value ? wb_slice(value, value_len) : wb_slice("", 0));
+	return MHD_YES;
+}
+
+void wb_http_each_header(
+	const struct wb_http_request *r, const char *name, void (*fn)(void *arg, struct wb_slice value), void *arg)
+{
+	struct header_visit visit = { name, fn, arg };
+	struct wb_slice first = wb_http_header(r, name);
+
+	if (!first.data)
+		return;
+	if (r->inside)
+		fn(arg, first); /* several are joined there */
+	else
+		(void)MHD_get_connection_values_n(r->mhd, MHD_HEADER_KIND, visit_header, &visit);
+}
+
 void wb_http_set_state(struct wb_http_request *r, void *state, void (*free_fn)(void *state))
 {
 	r->state = state;
@@ -205,6 +237,8 @@ static enum MHD_Result count_length(void *arg, enum MHD_ValueKind kind, const ch
 	(void)kind;
 	(void)value;
 	*(unsigned *)arg += strcasecmp(name, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0;
+	/* A space before the colon (RFC 9112, section 5.1), which others may not take for a part of the name. */
+	*(unsigned *)arg += name[strcspn(name, " \t")] ? 2 : 0;
 	return MHD_YES;
 }
 
@@ -216,6 +250,13 @@ bool wb_http_length_ambiguous(const struct wb_http_request *r)
 
 	(void)MHD_get_connection_values(r->mhd, MHD_HEADER_KIND, count_length, &count);
 	return count > 1 || (count > 0 && wb_http_header(r, MHD_HTTP_HEADER_TRANSFER_ENCODING).data);
+}
+
+bool wb_http_transfer_known(const struct wb_http_request *r)
+{
+	struct wb_slice encoding = wb_http_header(r, MHD_HTTP_HEADER_TRANSFER_ENCODING);
+
+	return !encoding.data || (encoding.len == 7 && strncasecmp(encoding.data, "chunked", 7) == 0);
 }
 
 /* libmicrohttpd has checked that it is a number. */

@@ -111,6 +111,9 @@ struct wb_slice wb_http_param(
 	const struct wb_http_request *r, const char *name); /* {name} of the route, decoded; "*" */
 struct wb_slice wb_http_query(const struct wb_http_request *r, const char *name); /* decoded; {"",0} when empty */
 struct wb_slice wb_http_header(const struct wb_http_request *r, const char *name);
+/* Calls fn for every field of that name, in their order: those that are lists may come as several. */
+void wb_http_each_header(
+	const struct wb_http_request *r, const char *name, void (*fn)(void *arg, struct wb_slice value), void *arg);
 struct wb_slice wb_http_body(const struct wb_http_request *r); /* gathered, decoded; of the handler */
 bool wb_http_secure(const struct wb_http_request *r); /* came by TLS */
 struct wb_slice wb_http_peer(const struct wb_http_request *r); /* the client's address without port: "::1" */

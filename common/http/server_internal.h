@@ -240,6 +240,8 @@ void wb_http_inner_release(struct wb_http_inside **inside);
 bool wb_http_find_route(struct wb_http_request *r); /* false: it refused */
 /* More than one length. */
 bool wb_http_length_ambiguous(const struct wb_http_request *r);
+/* Whether libmicrohttpd knows how the body is carried. */
+bool wb_http_transfer_known(const struct wb_http_request *r);
 /* Announced; 0 where it was not. */
 uint64_t wb_http_announced(const struct wb_http_request *r);
 void wb_http_count(struct wb_http_request *r);

@@ -171,3 +171,22 @@ def test_a_stop_does_not_wait_for_those_who_wait(topics, start):
     for thread in threads:
         thread.join()
     assert sorted(a.status_code for a in answers) == [200, 202]
+
+
+def test_preferences_may_stand_in_several_lines_and_a_key_in_one(topics, start):
+    import http.client
+    producer = start("producer", env=topics.env)
+
+    def post(*fields):
+        connection = http.client.HTTPConnection("127.0.0.1", producer.port, timeout=20)
+        connection.putrequest("POST", "/v1/jobs")
+        for name, value in (("Content-Type", "application/json"), ("Content-Length", "12"), *fields):
+            connection.putheader(name, value)
+        connection.endheaders(b'[{"id":"1"}]')
+        answer = connection.getresponse()
+        return answer.status, answer.headers, json.loads(answer.read())
+    started = time.monotonic()
+    status, headers, _ = post(("Prefer", "respond-async"), ("Prefer", "wait=1"))
+    assert status == 202 and headers["Preference-Applied"] == "respond-async" and time.monotonic() - started >= 1
+    status, _, problem = post(("Idempotency-Key", "a"), ("Idempotency-Key", "b"))
+    assert (status, problem["code"]) == (400, "invalid-idempotency-key")

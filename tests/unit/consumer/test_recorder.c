@@ -236,8 +236,8 @@ static void letters_wait_while_kafka_takes_none_and_none_is_lost(void **state)
 	wait_health(r, "\"letters\",\"ok\":true");
 	see_results(r);
 	assert_outcomes(r->jobs, 0, LETTERS, WB_DEAD, true);
-	/* After the first answer one letter at a time tried. */
-	assert_true(counted(r, "writebehind_results_resent_total", "") <= LETTERS + ERRORS);
+	/* After a refusal one letter at a time tries; where some were taken in between, the next refusal may meet all others. */
+	assert_true(counted(r, "writebehind_results_resent_total", "") <= LETTERS * ERRORS);
 }
 
 static void refused_outcomes_are_told_and_sent_again(void **state)

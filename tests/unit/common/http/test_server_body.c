@@ -506,6 +506,33 @@ static void a_length_beside_chunks_is_ambiguous(void **state)
 	stop(&f);
 }
 
+static void what_others_may_read_otherwise_is_refused(void **state)
+{
+	static const struct {
+		const char *fields, *status;
+	} rows[] = {
+		{ "Host: x\r\nTransfer-Encoding: xchunked\r\n", "501" },
+		{ "Host: x\r\nTransfer-Encoding: gzip, chunked\r\n", "501" },
+		{ "Host: x\r\nContent-Length : 5\r\n", "400" },
+		{ "", "400" },
+	};
+	char request[256], answer[16];
+	struct fixture f;
+	int fd;
+
+	(void)state;
+	start(&f);
+	for (size_t i = 0; i < WB_ARRAY_LEN(rows); i++) {
+		(void)snprintf(request, sizeof request, "POST /gather HTTP/1.1\r\n%s\r\n", rows[i].fields);
+		fd = client_connect(f.address);
+		assert_true(client_send_text(fd, request));
+		assert_int_equal(recv(fd, answer, sizeof answer, MSG_WAITALL), sizeof answer);
+		assert_memory_equal(answer + 9, rows[i].status, 3);
+		assert_int_equal(close(fd), 0);
+	}
+	stop(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -524,6 +551,7 @@ int main(void)
 		cmocka_unit_test(a_refusal_by_another_thread_is_never_overlooked),
 		cmocka_unit_test(a_body_given_away_stays_charged_until_it_is_freed),
 		cmocka_unit_test(requests_may_be_sent_all_at_once),
+		cmocka_unit_test(what_others_may_read_otherwise_is_refused),
 		cmocka_unit_test(a_length_beside_chunks_is_ambiguous),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
