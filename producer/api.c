@@ -53,7 +53,7 @@ bool wb_api_admit(struct wb_api *api, struct wb_http_request *r, enum wb_scope s
 size_t wb_api_common_headers(void *arg, const struct wb_http_request *r, char scratch[WB_HTTP_COMMON_SCRATCH],
 	struct wb_http_response_header ret[WB_HTTP_COMMON_HEADERS])
 {
-	_Static_assert(WB_CORS_HEADERS + WB_AUTH_HEADERS <= WB_HTTP_COMMON_HEADERS, "room for both");
+	_Static_assert(WB_CORS_HEADERS + WB_RATE_HEADERS + 1 <= WB_HTTP_COMMON_HEADERS, "room for both");
 	_Static_assert(sizeof(struct wb_cors_origin) <= WB_HTTP_COMMON_SCRATCH, "an origin fits");
 	const struct wb_access *access = wb_http_state(r);
 	struct wb_cors_origin *origin = (struct wb_cors_origin *)(void *)scratch;

@@ -471,21 +471,11 @@ void wb_identity_rate_texts(const struct wb_identity *i, struct wb_auth_time now
 	wb_mutex_unlock(&i->account->lock);
 }
 
-size_t wb_rate_headers(const struct wb_rate_texts *texts, struct wb_http_response_header ret[WB_AUTH_HEADERS])
+size_t wb_rate_headers(const struct wb_rate_texts *texts, struct wb_http_response_header ret[WB_RATE_HEADERS])
 {
 	if (!texts->limit[0])
 		return 0;
 	ret[0] = (struct wb_http_response_header){ "RateLimit", texts->limit };
 	ret[1] = (struct wb_http_response_header){ "RateLimit-Policy", texts->policy };
 	return 2;
-}
-
-size_t wb_auth_refusal_headers(
-	const struct wb_auth_refusal *refusal, struct wb_http_response_header ret[WB_AUTH_HEADERS])
-{
-	size_t n = wb_rate_headers(&refusal->rate, ret);
-
-	if (refusal->authenticate[0])
-		ret[n++] = (struct wb_http_response_header){ "WWW-Authenticate", refusal->authenticate };
-	return n;
 }

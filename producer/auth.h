@@ -85,10 +85,8 @@ bool wb_identity_take_documents(
 void wb_identity_owe_documents(struct wb_identity *i, uint64_t count, struct wb_auth_time now);
 void wb_identity_rate_texts(const struct wb_identity *i, struct wb_auth_time now, struct wb_rate_texts *ret);
 
-/* Response headers. ret has room for WB_AUTH_HEADERS; what is filled in points into the texts. Return how many. */
-#define WB_AUTH_HEADERS 3
-size_t wb_rate_headers(const struct wb_rate_texts *texts, struct wb_http_response_header ret[WB_AUTH_HEADERS]);
-size_t wb_auth_refusal_headers(
-	const struct wb_auth_refusal *refusal, struct wb_http_response_header ret[WB_AUTH_HEADERS]);
+/* Response headers. ret has room for WB_RATE_HEADERS; what is filled in points into the texts. Returns how many. */
+#define WB_RATE_HEADERS 2
+size_t wb_rate_headers(const struct wb_rate_texts *texts, struct wb_http_response_header ret[WB_RATE_HEADERS]);
 
 #endif

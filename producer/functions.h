@@ -7,6 +7,7 @@
  *
  * The host has read the body as UTF-8 text before, so bytes that are none are lost; "application/octet-stream" and
  * multipart come in base64. Docs: docs/AZURE-FUNCTIONS.md. Pure. A call owns all that its slices show.
+ * Thread-safe: no state; a call has one owner.
  */
 #ifndef WB_PRODUCER_FUNCTIONS_H
 #define WB_PRODUCER_FUNCTIONS_H

@@ -1,5 +1,5 @@
 /* The inside of job_table.h, shared by its files: job_table.c answers, job_apply.c reads records, job_store.c keeps the
- * jobs and knows which lists and indexes each one stands in. */
+ * jobs and knows which lists and indexes each one stands in. Not thread-safe: one owner. */
 #ifndef WB_PRODUCER_JOB_TABLE_INTERNAL_H
 #define WB_PRODUCER_JOB_TABLE_INTERNAL_H
 

@@ -434,13 +434,6 @@ struct wb_job_view *wb_job_view_new(const struct wb_job_view_settings *settings,
 	return v;
 }
 
-void wb_job_view_set_hook(struct wb_job_view *v, const struct wb_job_view_hook *hook)
-{
-	wb_mutex_lock(&v->lock);
-	v->hook = *hook;
-	wb_mutex_unlock(&v->lock);
-}
-
 void wb_job_view_end_waits(struct wb_job_view *v)
 {
 	atomic_store(&v->waits_over, true);

@@ -46,8 +46,6 @@ struct wb_job_view_settings {
 
 /* Starts reading. NULL with a sentence in e. */
 struct wb_job_view *wb_job_view_new(const struct wb_job_view_settings *settings, struct wb_error *e) WB_MUST_USE;
-/* The same for a hook whose owner is made after the view; instead of the settings'. */
-void wb_job_view_set_hook(struct wb_job_view *v, const struct wb_job_view_hook *hook);
 /* Whoever waits for a job is answered with WB_ECLOSED at once, and nobody waits from now on: a service that stops has no
  * time for that. Everything else goes on. */
 void wb_job_view_end_waits(struct wb_job_view *v);
