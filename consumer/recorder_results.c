@@ -86,8 +86,7 @@ static void add_tracked(struct wb_result_batch *batch, const struct wb_write *w)
 			.id = w->id,
 			.reason = w->reason,
 			.status = w->failure ? w->failure->status : 0,
-			/* A letter that Kafka found stored already has no known offset. */
-			.letter_partition = w->letter_offset >= 0 ? w->letter_partition : -1,
+			.letter_partition = w->letter_partition,
 			.letter_offset = w->letter_offset };
 
 		wb_result_batch_add_failure(batch, job, &failure);

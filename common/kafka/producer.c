@@ -146,11 +146,19 @@ static enum wb_err err_of(rd_kafka_resp_err_t err)
 	}
 }
 
+/* librdkafka takes a batch that failed for stored as soon as a later one of its partition is acknowledged. A broker that
+ * became the leader between the two never heard of the producer, takes any sequence number, and has only the later one
+ * (https://github.com/confluentinc/confluent-kafka-go/issues/921). Such a success has no offset. */
+static bool only_inferred(const rd_kafka_message_t *message)
+{
+	return message->err == RD_KAFKA_RESP_ERR_NO_ERROR && message->offset < 0;
+}
+
 static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque)
 {
 	struct wb_kafka_producer *p = opaque;
 	struct pending *pending = message->_private;
-	const struct wb_kafka_ack ack = {
+	struct wb_kafka_ack ack = {
 		.err = err_of(message->err),
 		.partition = message->partition,
 		.offset = message->offset,
@@ -158,6 +166,11 @@ static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void 
 	};
 
 	(void)rk;
+	if (only_inferred(message)) {
+		ack.err = WB_EIO;
+		ack.text =
+			"the broker did not confirm the record itself, only a later one; it may or may not be stored";
+	}
 	if (ack.err == WB_OK)
 		atomic_fetch_add(&p->acked, 1);
 	pending->fn(pending->arg, &ack);

@@ -1,5 +1,6 @@
 /* Producing with acknowledgements: every record gets exactly one callback, acknowledged by all in-sync replicas or
- * failed. Idempotent, murmur2_random partitioner.
+ * failed. Idempotent, murmur2_random partitioner. A record that the broker did not confirm with its offset counts as
+ * failed, though librdkafka may infer that it is stored.
  *
  * Bounded: the queue takes at most queue.buffering.max.kbytes; then send says WB_EFULL and nothing was taken.
  * After a fatal error the client is replaced by a new one behind this interface; records in flight then fail and their
@@ -47,7 +48,7 @@ struct wb_kafka_ack {
 	enum wb_err err; /* WB_OK: acknowledged. WB_ETIMEDOUT, WB_ETOOBIG (it, or the batch that it was in),
 	                                * WB_EINVAL (no such partition), WB_EIO: not, or not surely */
 	int32_t partition;
-	int64_t offset; /* negative: not known, of a record that was found to be stored already */
+	int64_t offset; /* of an acknowledged record: where it stands in the log, told by the broker */
 	const char *text; /* librdkafka's words; valid during the call */
 };
 typedef void (*wb_kafka_ack_fn)(void *arg, const struct wb_kafka_ack *ack);

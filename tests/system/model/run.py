@@ -14,7 +14,7 @@ from pathlib import Path
 
 import requests
 from confluent_kafka import Consumer, TopicPartition
-from harness.kafka import coordinated
+from harness.kafka import once_settled
 from harness.process import wait_until
 from harness.programs import Program, Sandbox
 
@@ -63,11 +63,12 @@ class Lag:
         self._partitions = [TopicPartition(topics.writes, p) for p in range(topics.partitions)]
 
     def ends(self):
-        return {p.partition: self._client.get_watermark_offsets(p, timeout=20)[1] for p in self._partitions}
+        return {p.partition: once_settled(lambda p=p: self._client.get_watermark_offsets(p, timeout=20))[1]
+                for p in self._partitions}
 
     def committed(self):
         return {p.partition: max(p.offset, 0)
-                for p in coordinated(lambda: self._client.committed(self._partitions, timeout=20))}
+                for p in once_settled(lambda: self._client.committed(self._partitions, timeout=20))}
 
     def close(self):
         self._client.close()
