@@ -308,6 +308,7 @@ struct wb_publisher *wb_publisher_new(const struct wb_publisher_settings *settin
 		"From a job's submission to the acknowledgement of its accepted record", "", seconds_bounds,
 		WB_ARRAY_LEN(seconds_bounds));
 	wb_mutex_init(&p->lock);
+	wb_mutex_init(&p->random_lock);
 	wb_cond_init(&p->wake);
 	p->thread = wb_thread_start("publisher", run, p);
 	return p;
@@ -347,6 +348,7 @@ void wb_publisher_free(struct wb_publisher **publisher)
 	if (!p)
 		return;
 	wb_cond_release(&p->wake);
+	wb_mutex_release(&p->random_lock);
 	wb_mutex_release(&p->lock);
 	free(p);
 }
@@ -451,6 +453,23 @@ size_t wb_publisher_in_flight(struct wb_publisher *p)
 	return count;
 }
 
+/* len divides what is asked for together. */
+static void take_random(struct wb_publisher *p, uint8_t *ret, size_t len)
+{
+	uint8_t *from;
+
+	wb_mutex_lock(&p->random_lock);
+	if (p->random_left == 0) {
+		wb_crypto_random(p->random, sizeof p->random);
+		p->random_left = sizeof p->random;
+	}
+	from = p->random + sizeof p->random - p->random_left;
+	memcpy(ret, from, len);
+	wb_crypto_wipe(from, len); /* an id is a secret between the job's owner and who may read it */
+	p->random_left -= len;
+	wb_mutex_unlock(&p->random_lock);
+}
+
 void wb_publisher_new_id(struct wb_publisher *p, char ret[WB_JOB_ID_SIZE])
 {
 	int32_t partitions = p->settings.results_partitions, wanted;
@@ -458,7 +477,7 @@ void wb_publisher_new_id(struct wb_publisher *p, char ret[WB_JOB_ID_SIZE])
 	uint32_t tail;
 
 	wanted = (int32_t)(atomic_fetch_add(&p->ids, 1) / IDS_A_PARTITION % (uint32_t)partitions);
-	wb_crypto_random(bytes, sizeof bytes);
+	take_random(p, bytes, sizeof bytes);
 	memcpy(&tail, bytes, sizeof tail);
 	for (int i = 0; i < ID_TRIES; i++) {
 		memcpy(bytes, &tail, sizeof tail);

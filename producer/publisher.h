@@ -28,7 +28,9 @@ struct wb_publish_stream; /* opaque */
 struct wb_publish_block; /* opaque */
 
 struct wb_publisher_settings {
-	struct wb_kafka_producer *kafka; /* outlives stop; freed before free */
+	/* Both outlive stop, and are freed before free. A stream's documents have a client of their own, which may let them
+	 * linger for longer than a job that somebody waits for. */
+	struct wb_kafka_producer *kafka, *stream_kafka;
 	const char *topic_writes, *topic_results;
 	int32_t results_partitions;
 	int64_t timeout_ms;

@@ -71,6 +71,9 @@ struct wb_publisher {
 	size_t active_count;
 	bool stopping;
 	atomic_uint_least64_t ids; /* that were made */
+	pthread_mutex_t random_lock;
+	uint8_t random[512]; /* asked for together: by itself that costs a microsecond a job */
+	size_t random_left; /* of it, at its end */
 	struct wb_counter *jobs, *records, *bytes;
 	struct wb_histogram *seconds;
 };

@@ -153,7 +153,7 @@ enum wb_err wb_publish_stream_send(struct wb_publish_stream *s, struct wb_publis
 	atomic_fetch_add(&p->senders, 1);
 	err = failure_of(f, e);
 	if (err == WB_OK)
-		err = wb_outgoing_write(p->settings.kafka, &f->target, f->count, write, on_block_ack, block);
+		err = wb_outgoing_write(p->settings.stream_kafka, &f->target, f->count, write, on_block_ack, block);
 	else
 		block = NULL;
 	atomic_fetch_sub(&p->senders, 1);

@@ -89,16 +89,24 @@ void wb_buf_append_slice(struct wb_buf *b, struct wb_slice s)
 	wb_buf_append(b, s.data, s.len);
 }
 
-void wb_buf_append_u64(struct wb_buf *b, uint64_t value)
+size_t wb_u64_digits(uint64_t value, char ret[WB_U64_DIGITS])
 {
-	char digits[20];
+	char digits[WB_U64_DIGITS];
 	size_t at = sizeof digits;
 
 	do {
 		digits[--at] = (char)('0' + value % 10);
 		value /= 10;
 	} while (value);
-	wb_buf_append(b, digits + at, sizeof digits - at);
+	memcpy(ret, digits + at, sizeof digits - at);
+	return sizeof digits - at;
+}
+
+void wb_buf_append_u64(struct wb_buf *b, uint64_t value)
+{
+	char digits[WB_U64_DIGITS];
+
+	wb_buf_append(b, digits, wb_u64_digits(value, digits));
 }
 
 void wb_buf_append_i64(struct wb_buf *b, int64_t value)

@@ -14,6 +14,8 @@
 
 #include <stdint.h>
 
+enum { WB_U64_DIGITS = 20 };
+
 struct wb_buf {
 	char *data;
 	size_t len;
@@ -34,6 +36,8 @@ void wb_buf_truncate(struct wb_buf *b, size_t len);
 void wb_buf_append(struct wb_buf *b, const void *data, size_t len);
 void wb_buf_append_cstr(struct wb_buf *b, const char *s);
 void wb_buf_append_slice(struct wb_buf *b, struct wb_slice s);
+/* The decimal digits of value, not terminated: how many. */
+size_t wb_u64_digits(uint64_t value, char ret[WB_U64_DIGITS]);
 void wb_buf_append_u64(struct wb_buf *b, uint64_t value);
 void wb_buf_append_i64(struct wb_buf *b, int64_t value);
 void wb_buf_appendf(struct wb_buf *b, const char *format, ...) WB_PRINTF(2, 3);

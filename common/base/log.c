@@ -1,12 +1,12 @@
 #include "common/base/log.h"
 
+#include "common/base/buf.h"
 #include "common/base/clock.h"
 #include "common/base/log_buffer.h"
 #include "common/base/mem.h"
 #include "common/base/utf8.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <math.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -192,6 +192,15 @@ static bool put_key(struct line *l, const char *key)
 	return true;
 }
 
+static void put_integer(struct line *l, int64_t value)
+{
+	char digits[WB_U64_DIGITS];
+
+	if (value < 0)
+		put_raw(l, "-", 1);
+	put_raw(l, digits, wb_u64_digits(value < 0 ? 0 - (uint64_t)value : (uint64_t)value, digits));
+}
+
 static void put_field(struct line *l, const struct wb_log_field *f)
 {
 	char text[32];
@@ -206,8 +215,8 @@ static void put_field(struct line *l, const struct wb_log_field *f)
 			put_string(l, f->str);
 		return;
 	case WB_LOG_FIELD_INT:
-		(void)snprintf(text, sizeof text, "%" PRId64, f->integer); /* 20 characters at most */
-		break;
+		put_integer(l, f->integer);
+		return;
 	case WB_LOG_FIELD_DOUBLE:
 		if (l->json && !isfinite(f->number)) /* JSON has no such numbers */
 			(void)snprintf(text, sizeof text, "null");

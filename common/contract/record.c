@@ -1,10 +1,9 @@
 #include "common/contract/record.h"
 
+#include "common/base/buf.h"
 #include "common/base/compiler.h"
 #include "common/base/strict.h"
 #include "common/base/utf8.h"
-
-#include <stdio.h>
 
 enum { ID_HEADER_LEN_MAX = 4096, PARTITION_KEY_LEN_MAX = 64 * 1024, REPLAY_OF_LEN_MAX = 512 };
 
@@ -280,10 +279,8 @@ size_t wb_record_headers(
 	size_t n = 0;
 
 	if (meta->job.data) {
-		int len = snprintf(seq_text, 24, "%llu", (unsigned long long)meta->seq);
-
 		n = put(ret, n, WB_HEADER_JOB, meta->job);
-		n = put(ret, n, WB_HEADER_SEQ, wb_slice(seq_text, (size_t)len));
+		n = put(ret, n, WB_HEADER_SEQ, wb_slice(seq_text, wb_u64_digits(meta->seq, seq_text)));
 	}
 	if (meta->op != WB_OP_UPSERT)
 		n = put(ret, n, WB_HEADER_OP, wb_slice_cstr(wb_op_text(meta->op)));

@@ -2,6 +2,7 @@
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/base/strict.h"
+#include "common/http/body_memory.h"
 #include "common/http/server_internal.h"
 
 #include <stdio.h>
@@ -55,7 +56,7 @@ static void discharge(struct wb_http_request *r, size_t len)
 
 static void forget_gathered(struct wb_http_request *r)
 {
-	free(r->body.data);
+	wb_body_memory_free(r->body.data, r->body.cap);
 	if (r->body.cap > 0)
 		discharge(r, r->body.cap);
 	r->body = (struct wb_http_gathered){ 0 };
@@ -78,7 +79,7 @@ char *wb_http_take_body(struct wb_http_request *r, struct wb_slice *ret)
 	if (r->inside) { /* what is charged for the outer body goes with the copy, and that for the rest when all ends */
 		struct wb_slice inner = r->inside->inner.body;
 
-		data = malloc(inner.len ? inner.len : 1);
+		data = wb_body_memory_resize(NULL, 0, inner.len ? inner.len : 1);
 		if (!data)
 			wb_mem_gone();
 		memcpy(data, inner.data, inner.len);
@@ -91,9 +92,10 @@ char *wb_http_take_body(struct wb_http_request *r, struct wb_slice *ret)
 		return NULL;
 	/* What wb_http_body_free is told later is the length, so that is what stays charged. */
 	if (r->body.cap > r->body.len) {
-		smaller = realloc(data, r->body.len ? r->body.len : 1);
-		if (smaller)
-			data = smaller;
+		smaller = wb_body_memory_resize(data, r->body.cap, r->body.len ? r->body.len : 1);
+		if (!smaller)
+			wb_mem_gone();
+		data = smaller;
 		atomic_fetch_sub(&r->server->body_bytes, r->body.cap - r->body.len);
 	}
 	r->charged -= r->body.cap;
@@ -106,7 +108,7 @@ void wb_http_body_free(struct wb_http_server *s, char *body, size_t len)
 {
 	if (!body)
 		return;
-	free(body);
+	wb_body_memory_free(body, len);
 	atomic_fetch_sub(&s->body_bytes, len);
 }
 
@@ -119,7 +121,7 @@ static bool make_room(struct wb_http_request *r, size_t cap)
 		return true;
 	if (!charge(r, cap - r->body.cap))
 		return false;
-	data = realloc(r->body.data, cap);
+	data = wb_body_memory_resize(r->body.data, r->body.cap, cap);
 	if (!data) {
 		discharge(r, cap - r->body.cap);
 		refuse_memory(r);

@@ -4,14 +4,17 @@ from lib.intake import LINGERS_MS, WARM_S, rounds
 from lib.measuring import emit, median
 
 HUNDRED_CPU, ONE_CPU = 6, 25  # seconds of the producer for a million documents
+# Of librdkafka alone for a million records sent one by one, on the machine that ONE_CPU was set on: on one that is as
+# many times slower, ONE_CPU is as many times more.
+ONE_RAW_CPU = 5.7
 
 
 def http_100(rig):
-    _throughput(rig, "http-100", 100, 0.3, HUNDRED_CPU)
+    _throughput(rig, "http-100", 100, 0.3, lambda _: HUNDRED_CPU)
 
 
 def http_1(rig):
-    _throughput(rig, "http-1", 1, 0.35, ONE_CPU)
+    _throughput(rig, "http-1", 1, 0.35, lambda raw: ONE_CPU * max(1, raw["cpu_s_per_million"] / ONE_RAW_CPU))
 
 
 def http_100_one(rig):
@@ -22,12 +25,13 @@ def http_100_one(rig):
          "ratio <= 3, peak_rss_bytes <= rss_allowed_bytes", ratio <= 3 and bounded)
 
 
-def _throughput(rig, bench, each, wanted, cpu):
+def _throughput(rig, bench, each, wanted, cpu_allowed):
     ours, raw, memory, bounded = _measure(rig, bench, each, 64)
     best = max(raw, key=lambda figures: figures["records_per_s"])
     ratio = ours["documents_per_s"] / best["records_per_s"]
+    cpu = cpu_allowed(best)
     emit(bench, ours | memory | _named(best), "librdkafka alone, records_per_s", ratio,
-         f"ratio >= {wanted}, producer_cpu_s_per_million <= {cpu}, peak_rss_bytes <= rss_allowed_bytes",
+         f"ratio >= {wanted}, producer_cpu_s_per_million <= {cpu:.1f}, peak_rss_bytes <= rss_allowed_bytes",
          ratio >= wanted and ours["producer_cpu_s_per_million"] <= cpu and bounded)
 
 

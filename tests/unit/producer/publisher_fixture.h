@@ -130,7 +130,7 @@ static inline void begin(struct bench *b, int64_t timeout_ms)
 	memset(b, 0, sizeof *b);
 	atomic_store(&b->kafka.room, SENT_MAX);
 	b->metrics = wb_metrics_new();
-	settings.kafka = &b->kafka;
+	settings.kafka = settings.stream_kafka = &b->kafka;
 	settings.metrics = b->metrics;
 	b->publisher = wb_publisher_new(&settings);
 }
