@@ -146,6 +146,7 @@ static void check_mark(struct wb_job_view *v)
 	v->has_mark = false;
 	if (!atomic_load(&v->caught_up)) {
 		atomic_store(&v->caught_up, true);
+		wb_mem_give_back(); /* what reading at full speed has piled up */
 		wb_health_set(v->settings.health, "view", true, "");
 		wb_log_info(
 			v->settings.log, "job view has caught up", WB_STR("topic", v->settings.kafka->topic_results));

@@ -4,6 +4,7 @@
 #include "common/base/health.h"
 #include "common/base/lifecycle.h"
 #include "common/base/log.h"
+#include "common/base/mem.h"
 #include "common/base/metrics.h"
 #include "common/base/version.h"
 #include "common/http/admin.h"
@@ -25,6 +26,7 @@
 
 #define PROGRAM         "writebehind-producer"
 #define HEALTH_EVERY_MS 500
+#define GIVE_BACK_TURNS 20
 #define STREAM_BYTES    (256 * 1024) /* that a stream needs at least */
 /* Nobody waits for one document of a stream, and fewer, larger requests cost Kafka and us a tenth less. */
 #define STREAM_LINGER_MS 5
@@ -328,8 +330,13 @@ static void stop(struct service *s)
 
 static void serve(struct service *s)
 {
-	while (wb_lifecycle_wait(s->lifecycle, HEALTH_EVERY_MS) == WB_RUNNING)
+	unsigned turns = 0;
+
+	while (wb_lifecycle_wait(s->lifecycle, HEALTH_EVERY_MS) == WB_RUNNING) {
 		check_kafka(s);
+		if (++turns % GIVE_BACK_TURNS == 0)
+			wb_mem_give_back();
+	}
 }
 
 static int run(struct service *s)

@@ -139,7 +139,9 @@ static enum wb_err start_kafka(struct publish *p, struct wb_error *why)
 		.client_id = PROGRAM,
 		.linger_ms = c->linger_ms,
 		.delivery_timeout_ms = c->intake.publish_timeout_ms,
-		.queue_bytes = c->memory_budget_bytes / 2,
+		/* Far more than is ever on its way to Kafka and back; the rest would only wait, and grow. */
+		.queue_bytes = c->memory_budget_bytes / 8,
+		.message_max_bytes = (int64_t)p->rules.record_bytes_max,
 	};
 	unsigned uses = WB_TOPIC_WRITES | (c->untracked ? 0U : (unsigned)WB_TOPIC_RESULTS);
 	enum wb_err err = wb_topics_check(&c->kafka, uses, c->startup_timeout_ms, p->log, why);

@@ -1,9 +1,21 @@
 #include "common/base/mem.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
+
+/* There only in programs that are linked with tcmalloc. */
+void MallocExtension_ReleaseFreeMemory(void) __attribute__((weak));
+
+void wb_mem_give_back(void)
+{
+	if (MallocExtension_ReleaseFreeMemory)
+		MallocExtension_ReleaseFreeMemory();
+	else
+		(void)malloc_trim(0);
+}
 
 void wb_mem_gone(void)
 {

@@ -9,6 +9,9 @@
 
 #include <stddef.h>
 
+/* Gives the system back what was freed and is kept for the next allocations: after much was held for a while. Takes some
+ * milliseconds. */
+void wb_mem_give_back(void);
 /* Ends the process as these functions do: for a buffer that could not grow although it is small, too. */
 _Noreturn void wb_mem_gone(void);
 /* Never NULL. The memory is the caller's, to be freed with free(). */

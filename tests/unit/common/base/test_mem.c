@@ -33,6 +33,20 @@ static void nothing_is_a_valid_size(void **state)
 	free(c);
 }
 
+static void what_is_held_stays_when_the_rest_is_given_back(void **state)
+{
+	char *held = wb_xmalloc(1 << 20), *freed = wb_xmalloc(8 << 20);
+
+	(void)state;
+	memset(held, 'h', 1 << 20);
+	memset(freed, 'f', 8 << 20);
+	free(freed);
+	wb_mem_give_back();
+	for (int i = 0; i < 1 << 20; i++)
+		assert_int_equal(held[i], 'h');
+	free(held);
+}
+
 static void calloc_zeroes_and_copies_are_terminated(void **state)
 {
 	int *zeroes = wb_xcalloc(100, sizeof *zeroes);
@@ -94,6 +108,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_is_a_valid_size),
+		cmocka_unit_test(what_is_held_stays_when_the_rest_is_given_back),
 		cmocka_unit_test(calloc_zeroes_and_copies_are_terminated),
 		cmocka_unit_test(realloc_keeps_the_contents),
 #ifndef SANITIZED
