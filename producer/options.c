@@ -14,7 +14,6 @@
 #define DAY    (24 * 60 * 60 * SECOND)
 
 /* Kafka's own bound of a record; more than any broker is configured for. */
-#define RECORD_BYTES_CEILING INT64_C(1000000000)
 #define PUBLIC_URL_MAX       400
 #define RECORD_BYTES_DEFAULT INT64_C(3000000)
 
@@ -389,15 +388,7 @@ enum wb_err wb_partition_key_paths(const char *text, struct wb_json_paths *ret, 
 
 size_t wb_record_bytes_max(const struct wb_kafka_options *kafka)
 {
-	int64_t bytes = RECORD_BYTES_DEFAULT, given;
+	int64_t given = wb_kafka_message_max_bytes(kafka);
 
-	for (size_t i = 0; i < kafka->properties.count; i++) {
-		const struct wb_option_pair *pair = &kafka->properties.pairs[i];
-
-		/* A value that is no number is refused by the Kafka client itself, with its own words. */
-		if (strcmp(pair->key, "message.max.bytes") == 0 &&
-			wb_strict_int64(wb_slice_cstr(pair->value), 1000, RECORD_BYTES_CEILING, &given, NULL) == WB_OK)
-			bytes = given;
-	}
-	return (size_t)bytes;
+	return (size_t)(given > 0 ? given : RECORD_BYTES_DEFAULT);
 }

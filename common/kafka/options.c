@@ -1,5 +1,9 @@
 #include "common/kafka/options.h"
 
+#include "common/base/strict.h"
+
+#include <string.h>
+
 #define ROW(member) offsetof(struct wb_kafka_options, member)
 
 const struct wb_option wb_kafka_option_rows[WB_KAFKA_OPTION_ROWS] = {
@@ -67,3 +71,18 @@ const struct wb_option wb_kafka_option_rows[WB_KAFKA_OPTION_ROWS] = {
 };
 
 const size_t wb_kafka_option_row_count = WB_KAFKA_OPTION_ROWS;
+
+int64_t wb_kafka_message_max_bytes(const struct wb_kafka_options *options)
+{
+	int64_t bytes = -1, given;
+
+	for (size_t i = 0; i < options->properties.count; i++) {
+		const struct wb_option_pair *pair = &options->properties.pairs[i];
+
+		/* Up to where librdkafka takes it. */
+		if (strcmp(pair->key, "message.max.bytes") == 0 &&
+			wb_strict_int64(wb_slice_cstr(pair->value), 1000, 1000000000, &given, NULL) == WB_OK)
+			bytes = given;
+	}
+	return bytes;
+}

@@ -24,4 +24,7 @@ struct wb_kafka_options {
 extern const struct wb_option wb_kafka_option_rows[WB_KAFKA_OPTION_ROWS];
 extern const size_t wb_kafka_option_row_count;
 
+/* kafka.message.max.bytes as it was given; -1: it was not, or is no number, which the Kafka client says in its own words. */
+int64_t wb_kafka_message_max_bytes(const struct wb_kafka_options *options);
+
 #endif

@@ -334,6 +334,28 @@ static enum wb_err judge_bytes(struct check *c, const struct topic *t, int64_t a
 		t->name, t->key, (long long)t->max_message_bytes, (long long)at_least, what);
 }
 
+/* What a topic of writes or letters has to take: the largest document, or no more than kafka.message.max.bytes says that
+ * there will be, for services that take less (Event Hubs: 1 MB). */
+static enum wb_err judge_document_bytes(struct check *c, const struct topic *t)
+{
+	int64_t given = wb_kafka_message_max_bytes(c->options);
+
+	if (given > 0 && given < WRITES_BYTES_MIN)
+		return judge_bytes(c, t, given, "which kafka.message.max.bytes allows");
+	return judge_bytes(c, t, WRITES_BYTES_MIN, "so that a document of 2 MiB and its headers fit");
+}
+
+/* Such a service may have one size for all topics. */
+static bool tell_of_no_more_bytes(struct check *c, const struct topic *letters, const struct topic *writes)
+{
+	if (wb_kafka_message_max_bytes(c->options) < 0 || letters->max_message_bytes < writes->max_message_bytes)
+		return false;
+	wb_log_warn(c->log,
+		"a dead letter may be as large as a write, no larger: of the largest the headers are trimmed",
+		WB_STR("topic", letters->name), WB_INT("max_message_bytes", letters->max_message_bytes));
+	return true;
+}
+
 /* Whatever is read as a write has to fit as a letter. */
 static enum wb_err judge_letters(struct check *c, const struct topic *letters)
 {
@@ -341,14 +363,15 @@ static enum wb_err judge_letters(struct check *c, const struct topic *letters)
 		const struct topic *writes = &c->topics[i];
 
 		if (writes->use == WB_TOPIC_WRITES && writes->described &&
-			letters->max_message_bytes <= writes->max_message_bytes)
+			letters->max_message_bytes <= writes->max_message_bytes &&
+			!tell_of_no_more_bytes(c, letters, writes))
 			return wb_error_set(c->e, WB_EINVAL,
 				"topic %s (%s) has max.message.bytes=%lld; it needs more than the %lld of topic %s, "
 				"so that a dead letter and its headers fit",
 				letters->name, letters->key, (long long)letters->max_message_bytes,
 				(long long)writes->max_message_bytes, writes->name);
 	}
-	return judge_bytes(c, letters, WRITES_BYTES_MIN, "so that a document of 2 MiB and its headers fit");
+	return judge_document_bytes(c, letters);
 }
 
 static enum wb_err judge_retention(struct check *c, const struct topic *results, const struct topic *writes)
@@ -394,7 +417,7 @@ static enum wb_err judge(struct check *c, const struct topic *t, const struct to
 		return err;
 	switch (t->use) {
 	case WB_TOPIC_WRITES:
-		return judge_bytes(c, t, WRITES_BYTES_MIN, "so that a document of 2 MiB and its headers fit");
+		return judge_document_bytes(c, t);
 	case WB_TOPIC_RESULTS:
 		err = judge_bytes(c, t, RESULTS_BYTES_MIN, "so that a record of results fits");
 		return err ? err : judge_retention(c, t, writes);

@@ -1,5 +1,6 @@
 """The topics at the start of each program, on a real Kafka: what is missing, what is created, what is refused."""
 
+import json
 import uuid
 
 import pytest
@@ -162,3 +163,22 @@ def test_untracked_records_need_the_writes_topic_alone(names):
     run("publish", "--untracked", "-", env=names.env, input='{"id":"1"}\n')
     wait_until(lambda: len(names.kafka.read_topic(names.names["writes"])) == 1, 10, "the record")
     assert names.exist() == {"writes"}
+
+
+def test_a_service_that_takes_one_megabyte_serves_once_it_is_told_so(names, cosmos, start):
+    """As an Event Hubs namespace of the standard tier: all topics take the same, less than Cosmos DB's largest document."""
+    names.make(**{use: {"max_message_bytes": 1_048_576} for use in ("writes", "results", "dead_letters")})
+    settings = {"kafka.message.max.bytes": 1_046_528, "kafka.compression.type": "none"}
+    producer = start("producer", names.env, settings)
+    start("consumer", [names.env, cosmos.env], settings)
+    large = {"id": "1", "pk": "a", "text": "x" * 1_000_000}
+    answer = producer.post("/v1/jobs", json=[large, large | {"id": "a/b"}])
+    assert answer.status_code == 400, "an id with a slash"
+    answer = producer.post("/v1/jobs", json=[large | {"text": "x" * 1_100_000}])
+    assert answer.status_code == 413 and answer.json()["code"] == "document-too-large"
+    # Poison that only the consumer finds: it becomes a letter as large as its write and the headers.
+    names.kafka.publish(names.names["writes"], [("1", json.dumps(large).encode() + b"}")])
+    job = producer.post("/v1/jobs", json=[large], headers={"Prefer": "wait=30"}).json()
+    assert job["status"] == "Succeeded", job
+    wait_until(lambda: names.kafka.read_topic(names.names["dead.letters"]), 30, "the letter")
+    assert cosmos.read("1", "a")["text"] == large["text"]
