@@ -43,6 +43,14 @@ static void append_failure(const struct wb_result_failure *f, struct wb_buf *out
 		wb_buf_append_cstr(out, ",\"deadLetter\":null}");
 }
 
+/* Without its query: that is where secrets of URLs stand, and whoever may read jobs need not be who publishes them. */
+static struct wb_slice shown_url(struct wb_slice url)
+{
+	const char *query = memchr(url.data, '?', url.len);
+
+	return wb_slice(url.data, query ? (size_t)(query - url.data) : url.len);
+}
+
 static void append_callback(const struct wb_job_info *info, struct wb_buf *out)
 {
 	if (!info->callback.data) {
@@ -50,7 +58,7 @@ static void append_callback(const struct wb_job_info *info, struct wb_buf *out)
 		return;
 	}
 	wb_buf_append_cstr(out, ",\"callback\":{\"url\":");
-	wb_buf_append_json_string(out, info->callback);
+	wb_buf_append_json_string(out, shown_url(info->callback));
 	wb_buf_appendf(out, ",\"state\":\"%s\"", wb_callback_state_text(info->callback_state));
 	member_u64(out, "attempts", info->callback_attempts);
 	if (info->callback_status)

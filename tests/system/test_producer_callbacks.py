@@ -134,6 +134,7 @@ def test_a_published_job_is_called_when_it_ends(topics, start, make_receiver, re
     results.producer.flush(20)
     wait_until(lambda: receiver.count("/a?b=c") == 1, 30, "the callback")
     assert Webhook(SECRET).verify(receiver.calls[0][2], receiver.calls[0][1])["data"]["jobId"] == job
+    assert producer.get(f"/v1/jobs/{job}").json()["callback"]["url"] == receiver.url("/a"), "a query may hold a secret"
 
 
 def test_callbacks_that_are_refused_at_once(topics, start):

@@ -79,6 +79,11 @@ static void a_callback_as_json(void **state)
 		",\"callback\":{\"url\":\"https://a.example/\\\"x\",\"state\":\"pending\",\"attempts\":0,"
 		"\"lastStatus\":null,\"lastAttemptAt\":null}}"));
 	wb_buf_clear(&out);
+	info.callback = wb_slice_cstr("https://a.example/b?token=secret?");
+	wb_render_job(&info, false, &out);
+	assert_non_null(strstr(out.data, "{\"url\":\"https://a.example/b\","));
+	assert_null(strstr(out.data, "secret"));
+	wb_buf_clear(&out);
 	info.callback_state = WB_CALLBACK_RETRYING;
 	info.callback_attempts = 2;
 	info.callback_status = 503;
