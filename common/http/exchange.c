@@ -251,6 +251,7 @@ void wb_http_on_completed(void *arg, struct MHD_Connection *mhd, void **context,
 	wb_http_body_lost(r);
 	wb_http_body_forget(r);
 	r->connection->request = NULL;
+	r->connection->served = true;
 	wb_http_wait_for(loop, r->connection, WB_WAIT_REQUEST);
 	if (r->stage != WB_STAGE_HEAD)
 		atomic_fetch_sub_explicit(&loop->unfinished, 1, memory_order_release);

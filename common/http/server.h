@@ -9,9 +9,10 @@
  * Each of its threads has an event loop with connections of its own. A connection waits at most header_timeout_ms for
  * the whole header of its first request (and of a later one from that one's first line on), and idle_timeout_ms
  * between requests or where nothing moves. At max_connections the one that is of the least use is shut to let a new
- * one in: a body slower than 500 bytes/s over 10 s, no header after a second, then the longest idle one. Such slow bodies
- * also go while bodies find no room in the budget, which they fill for nothing. A connection that waits for our answer is
- * never shut.
+ * one in: a body slower than 500 bytes/s over 10 s; no header after a second; where more than half of them are still
+ * sending, the one that is longest at a header or a slow body and never had an answer; then the longest idle one. Such
+ * slow bodies also go while bodies find no room in the budget, which they fill for nothing. A connection that waits for
+ * our answer is never shut.
  *
  * Memory of a connection beside its body: 5 KiB before its first whole request, 17 KiB after it (resident, measured with
  * 10,000 idle ones), in TLS 27 KiB; a gzip body 112 KiB, which the budget is charged with. A request line, or headers with
