@@ -92,7 +92,11 @@ def test_promise_9_odd_bodies_one_after_another(topics, start):
         accepted.append(ordinary.json()["jobId"])
         peak = producer.rss_bytes(peak=True)
         assert peak <= BUDGET + BEYOND, f"{peak / MIB:.0f} MiB at the peak, {turn} time, with a budget of {BUDGET / MIB:.0f} MiB"
-    assert sorted(job["jobId"] for job in producer.get("/v1/jobs").json()["jobs"]) == sorted(accepted)
+
+    def listed():  # what the instance has read so far
+        return sorted(job["jobId"] for job in producer.get("/v1/jobs").json()["jobs"])
+    wait_until(lambda: len(listed()) >= len(accepted), 10, "all jobs to be listed")
+    assert listed() == sorted(accepted)
 
 
 @pytest.mark.parametrize("body, status", [(array_of(WHOLE), 202), (b"[" * WHOLE, 400)], ids=["accepted", "refused"])
