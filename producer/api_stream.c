@@ -90,8 +90,9 @@ static enum progress send_write(struct wb_stream_intake *s)
 
 static enum progress publish_lines(struct wb_stream_intake *s, bool last)
 {
+	char *bytes = wb_publish_block_bytes(
+		s->block); /* before the write that waits, whose failure lets the block go */
 	enum progress progress = s->waiting ? send_write(s) : GOES_ON;
-	char *bytes = wb_publish_block_bytes(s->block);
 	enum wb_err err = WB_OK;
 
 	while (progress == GOES_ON && err == WB_OK) {

@@ -32,6 +32,7 @@ static void unlink_connection(struct wb_http_loop *loop, struct wb_http_connecti
 		c->after->before = c->before;
 	else
 		list->youngest = c->before;
+	list->count--;
 }
 
 static void append(struct wb_http_loop *loop, struct wb_http_connection *c, enum wb_http_wait wait)
@@ -48,6 +49,7 @@ static void append(struct wb_http_loop *loop, struct wb_http_connection *c, enum
 	else
 		list->oldest = c;
 	list->youngest = c;
+	list->count++;
 }
 
 void wb_http_wait_for(struct wb_http_loop *loop, struct wb_http_connection *c, enum wb_http_wait wait)
@@ -88,32 +90,58 @@ static struct wb_http_connection *older_than(const struct wb_http_loop *loop, en
 	return c && loop->now_ms - c->since_ms >= age_ms ? c : NULL;
 }
 
-static struct wb_http_connection *slow_body(const struct wb_http_loop *loop)
+static struct wb_http_connection *slow_body(const struct wb_http_loop *loop, enum wb_http_wait wait, int64_t age_ms)
 {
-	for (struct wb_http_connection *c = loop->lists[WB_WAIT_SLOW_BODY].oldest; c; c = c->after)
+	struct wb_http_connection *c = loop->lists[wait].oldest;
+
+	for (; c && loop->now_ms - c->since_ms >= age_ms; c = c->after)
 		if (is_slow(loop, c))
 			return c;
 	return NULL;
 }
 
+/* Of those that never had an answer, the one that is longest at it; of bodies, one that has not sent what it has to in a
+ * second, however fresh it is. */
+static struct wb_http_connection *stranger_in(const struct wb_http_loop *loop, enum wb_http_wait wait)
+{
+	for (struct wb_http_connection *c = loop->lists[wait].oldest; c; c = c->after)
+		if (!c->served && (c->received < SLOW_BYTES_S || is_slow(loop, c)))
+			return c;
+	return NULL;
+}
+
+/* Where clients that are still sending hold more than half of the room, one of them that never had an answer has to go.
+ * So in the other half clients that come back find their connections, whoever else comes. */
+static struct wb_http_connection *stranger(const struct wb_http_loop *loop)
+{
+	struct wb_http_connection *header, *body;
+
+	if (loop->lists[WB_WAIT_HEADER].count + loop->lists[WB_WAIT_BODY].count <= loop->connections_max / 2)
+		return NULL;
+	header = stranger_in(loop, WB_WAIT_HEADER);
+	body = stranger_in(loop, WB_WAIT_BODY);
+	if (!header || !body)
+		return header ? header : body;
+	return header->since_ms < body->since_ms ? header : body;
+}
+
 /* Shuts the connection that is of the least use; false where all are of use. */
 static bool make_way(struct wb_http_loop *loop)
 {
-	struct wb_http_connection *c = slow_body(loop);
+	struct wb_http_connection *c = slow_body(loop, WB_WAIT_SLOW_BODY, 0);
 
 	if (!c)
 		c = older_than(loop, WB_WAIT_HEADER, FRESH_MS);
+	if (!c)
+		c = stranger(loop);
 	if (!c)
 		c = older_than(loop, WB_WAIT_REQUEST, 0);
 	if (!c)
 		c = older_than(loop, WB_WAIT_HEADER, 0);
 	if (!c)
 		c = older_than(loop, WB_WAIT_CLIENT, WINDOW_MS);
-	if (!c) {
-		c = older_than(loop, WB_WAIT_BODY, FRESH_MS);
-		if (c && !is_slow(loop, c))
-			c = NULL;
-	}
+	if (!c)
+		c = slow_body(loop, WB_WAIT_BODY, FRESH_MS);
 	if (c)
 		shut(loop, c, "reason=\"made-way\"");
 	return c != NULL;
@@ -225,14 +253,23 @@ void wb_http_on_connection(
 	}
 }
 
+/* Without those that others have accepted for it and it has not taken yet: they have nobody's room. */
+static size_t held(const struct wb_http_loop *loop)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < WB_WAIT_LISTS; i++)
+		count += loop->lists[i].count;
+	return count - loop->shut;
+}
+
 /* Gives the connection to this loop's daemon, where there is room or can be made. */
 static void take(struct wb_http_loop *loop, struct wb_http_connection *c)
 {
 	struct wb_http_server *s = loop->server;
 	socklen_t len = c->peer.any.sa_family == AF_INET6 ? sizeof c->peer.v6 : sizeof c->peer.v4;
 
-	if (atomic_load_explicit(&loop->connections, memory_order_relaxed) - loop->shut > loop->connections_max &&
-		!make_way(loop)) {
+	if (held(loop) >= loop->connections_max && !make_way(loop)) {
 		count_shut(s, "reason=\"no-room\"");
 		(void)close(c->fd); /* nothing was written to it */
 		forget(loop, c);
@@ -245,8 +282,10 @@ static void take(struct wb_http_loop *loop, struct wb_http_connection *c)
 	}
 	loop->arriving = c;
 	(void)MHD_add_connection(loop->daemon, c->fd, &c->peer.any, len); /* closes it where it fails */
-	if (loop->arriving)
+	if (loop->arriving) {
+		count_shut(s, "reason=\"no-room\"");
 		forget(loop, c);
+	}
 	loop->arriving = NULL;
 }
 

@@ -43,10 +43,22 @@ void wb_http_refuse(struct wb_http_request *r, unsigned status, const char *code
 			.retry_after_s = status == 503 ? 1 : 0 });
 }
 
+static void free_state(struct wb_http_request *r)
+{
+	if (r->free_state)
+		r->free_state(r->state);
+	r->free_state = NULL;
+	r->state = NULL;
+}
+
+/* What the request holds is let go before its answer is seen: who waits for that finds the memory free. */
 static enum MHD_Result queue(struct wb_http_request *r)
 {
-	enum MHD_Result result = MHD_queue_response(r->mhd, r->status, r->response);
+	enum MHD_Result result;
 
+	wb_http_body_forget(r);
+	free_state(r);
+	result = MHD_queue_response(r->mhd, r->status, r->response);
 	MHD_destroy_response(r->response);
 	r->response = NULL;
 	wb_http_wait_for(r->loop, r->connection, WB_WAIT_CLIENT);
@@ -179,8 +191,7 @@ enum MHD_Result wb_http_on_request(void *arg, struct MHD_Connection *mhd, const 
 
 static void free_request(struct wb_http_request *r)
 {
-	if (r->free_state)
-		r->free_state(r->state);
+	free_state(r);
 	wb_http_inner_release(&r->inside);
 	if (r->response)
 		MHD_destroy_response(r->response);
@@ -251,6 +262,7 @@ void wb_http_on_completed(void *arg, struct MHD_Connection *mhd, void **context,
 	wb_http_body_lost(r);
 	wb_http_body_forget(r);
 	r->connection->request = NULL;
+	r->connection->served = true;
 	wb_http_wait_for(loop, r->connection, WB_WAIT_REQUEST);
 	if (r->stage != WB_STAGE_HEAD)
 		atomic_fetch_sub_explicit(&loop->unfinished, 1, memory_order_release);

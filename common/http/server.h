@@ -9,9 +9,10 @@
  * Each of its threads has an event loop with connections of its own. A connection waits at most header_timeout_ms for
  * the whole header of its first request (and of a later one from that one's first line on), and idle_timeout_ms
  * between requests or where nothing moves. At max_connections the one that is of the least use is shut to let a new
- * one in: a body slower than 500 bytes/s over 10 s, no header after a second, then the longest idle one. Such slow bodies
- * also go while bodies find no room in the budget, which they fill for nothing. A connection that waits for our answer is
- * never shut.
+ * one in: a body slower than 500 bytes/s over 10 s; no header after a second; where more than half of them are still
+ * sending, the one that is longest at a header or a slow body and never had an answer; then the longest idle one. Such
+ * slow bodies also go while bodies find no room in the budget, which they fill for nothing. A connection that waits for
+ * our answer is never shut.
  *
  * Memory of a connection beside its body: 5 KiB before its first whole request, 17 KiB after it (resident, measured with
  * 10,000 idle ones), in TLS 27 KiB; a gzip body 112 KiB, which the budget is charged with. A request line, or headers with
@@ -120,8 +121,8 @@ struct wb_slice wb_http_peer(const struct wb_http_request *r); /* the client's a
 /* Calls fn for every query argument; for finding unknown ones. */
 void wb_http_each_query(
 	const struct wb_http_request *r, void (*fn)(void *arg, struct wb_slice name, struct wb_slice value), void *arg);
-/* What the caller wants to keep with the request: free_fn (may be NULL) is called on a server thread when nothing of
- * the server looks at the request any more. Replaces what was kept before, without freeing it. */
+/* What the caller wants to keep with the request: free_fn (may be NULL) is called on a server thread, before the answer
+ * is sent where the body was complete, else when nothing of the server looks at the request any more. Replaces what was kept before, without freeing it. */
 void wb_http_set_state(struct wb_http_request *r, void *state, void (*free_fn)(void *state));
 void *wb_http_state(const struct wb_http_request *r);
 

@@ -49,6 +49,7 @@ struct wb_http_connection {
 	uint64_t received; /* bytes of the body since since_ms */
 	int fd;
 	bool shut; /* it will be closed in the next turn of the loop */
+	bool served; /* a request of it was answered */
 	struct wb_http_request *request; /* NULL: between requests */
 	struct wb_tls_pair *pair; /* NULL: no TLS */
 	void *session; /* of TLS */
@@ -62,6 +63,7 @@ struct wb_http_connection {
 
 struct wb_http_list {
 	struct wb_http_connection *oldest, *youngest;
+	size_t count;
 };
 
 /* Series of a route, looked up once. */

@@ -518,6 +518,41 @@ static void all_bodies_together_stay_within_the_budget(void **state)
 	free(body);
 }
 
+static void mark(void *flag)
+{
+	atomic_store((atomic_bool *)flag, true);
+}
+
+/* Whoever has seen the beginning of its answer finds the memory that the request held free. */
+static void what_a_request_holds_is_let_go_before_its_answer(void **state)
+{
+	enum { ANSWER = 16 << 20 }; /* more than sockets hold, so the answer is still being sent */
+	char *body = calloc(1, ANSWER), first;
+	atomic_bool freed = false;
+	struct wb_http_request *r;
+	struct fixture f;
+	struct answer a;
+	int fd;
+
+	(void)state;
+	assert_non_null(body);
+	start(&f, 1);
+	fd = client_connect(f.address);
+	assert_true(client_send_text(fd, "POST /hold HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n"));
+	assert_true(client_send(fd, body, 100000));
+	r = take_held(&f, 1);
+	wb_http_set_state(r, &freed, mark);
+	wb_http_respond(r, 200, "text/plain", wb_slice(body, ANSWER), NULL);
+	assert_int_equal(recv(fd, &first, 1, 0), 1);
+	assert_true(atomic_load(&freed));
+	a = client_once(f.address, "POST /echo HTTP/1.1\r\n", body, 100000);
+	assert_int_equal(a.status, 200);
+	answer_release(&a);
+	assert_int_equal(close(fd), 0);
+	stop(&f);
+	free(body);
+}
+
 /* Promise 12: what is under way is answered, what is new goes elsewhere. */
 static void a_stopping_server_answers_what_it_has(void **state)
 {
@@ -655,6 +690,7 @@ int main(void)
 		cmocka_unit_test(a_client_that_went_away_harms_nobody),
 		cmocka_unit_test(two_lengths_are_refused_and_the_connection_ends),
 		cmocka_unit_test(all_bodies_together_stay_within_the_budget),
+		cmocka_unit_test(what_a_request_holds_is_let_go_before_its_answer),
 		cmocka_unit_test(a_stopping_server_answers_what_it_has),
 		cmocka_unit_test(a_server_that_has_just_started_can_be_stopped_at_once),
 		cmocka_unit_test(requests_are_counted_by_route),

@@ -113,24 +113,28 @@ static void assert_echoes(int fd)
 	answer_release(&a);
 }
 
-/* Promise: slow ones do not stop a fast one. */
-static void many_slow_connections_do_not_stop_a_fast_one(void **state)
+static const char *const slow_starts[] = { "", "GET /ec",
+	"GET /echo HTTP/1.1\r\nX: ", "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nx" };
+
+/* Neither one that keeps its connection nor new ones, without a pause in which slow ones could be told from quick ones. */
+static void check_slow_ones(size_t first_start)
 {
-	static const char *const starts[] = { "", "GET /ec",
-		"GET /echo HTTP/1.1\r\nX: ", "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nx" };
 	enum { SLOW = 1000, ROOM = 100 };
-	int slow[SLOW];
+	int slow[SLOW], kept;
 	struct fixture f;
 	struct answer a;
 
-	(void)state;
 	start(&f, 2, ROOM, 60000, 60000);
+	kept = client_connect(f.address);
+	assert_echoes(kept);
 	for (size_t i = 0; i < SLOW; i++) {
+		size_t start = first_start + i % (WB_ARRAY_LEN(slow_starts) - first_start);
+
 		slow[i] = client_connect(f.address);
-		(void)client_send_text(slow[i], starts[i % WB_ARRAY_LEN(starts)]); /* it may be shut already */
-		if (i >= 2 * ROOM && i % 100 == 0) {
-			/* Bodies have a second before they can be told to be slow. */
-			(void)poll(NULL, 0, 1100);
+		(void)client_send_text(slow[i], slow_starts[start]); /* it may be shut already */
+		if (i % 100 == 99) {
+			(void)poll(NULL, 0, 10); /* what came within a millisecond is not slow yet */
+			assert_echoes(kept);
 			a = client_once(f.address, "GET /echo HTTP/1.1\r\n", NULL, 0);
 			assert_int_equal(a.status, 200);
 			answer_release(&a);
@@ -139,6 +143,46 @@ static void many_slow_connections_do_not_stop_a_fast_one(void **state)
 	assert_true(shut(&f, "made-way") > 0);
 	for (size_t i = 0; i < SLOW; i++)
 		assert_int_equal(close(slow[i]), 0);
+	assert_int_equal(close(kept), 0);
+	stop(&f);
+}
+
+/* Promise: slow ones do not stop a fast one. */
+static void many_slow_connections_do_not_stop_a_fast_one(void **state)
+{
+	(void)state;
+	check_slow_ones(0);
+}
+
+static void many_slow_bodies_do_not_stop_a_fast_one(void **state)
+{
+	(void)state;
+	check_slow_ones(WB_ARRAY_LEN(slow_starts) - 1);
+}
+
+/* Newcomers do not push one another out while most of the room is held by those who come back now and then. */
+static void new_ones_have_half_of_the_room(void **state)
+{
+	int idle[8], late[4];
+	struct fixture f;
+
+	(void)state;
+	start(&f, 1, 8, 60000, 60000);
+	for (size_t i = 0; i < 8; i++) {
+		idle[i] = client_connect(f.address);
+		assert_echoes(idle[i]);
+	}
+	for (size_t i = 0; i < 4; i++) {
+		late[i] = client_connect(f.address);
+		(void)poll(NULL, 0, 10); /* it is accepted */
+	}
+	for (size_t i = 0; i < 4; i++) {
+		assert_echoes(late[i]);
+		assert_int_equal(close(late[i]), 0);
+	}
+	assert_echoes(idle[7]);
+	for (size_t i = 0; i < 8; i++)
+		assert_int_equal(close(idle[i]), 0);
 	stop(&f);
 }
 
@@ -439,6 +483,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(many_slow_connections_do_not_stop_a_fast_one),
+		cmocka_unit_test(many_slow_bodies_do_not_stop_a_fast_one),
+		cmocka_unit_test(new_ones_have_half_of_the_room),
 		cmocka_unit_test(the_longest_idle_one_makes_way),
 		cmocka_unit_test(where_all_wait_for_us_a_new_one_is_refused),
 		cmocka_unit_test(a_header_has_its_time),
