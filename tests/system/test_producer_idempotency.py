@@ -197,6 +197,7 @@ class TestStreams:
 
         def half():
             yield self.LINES[:150000]
+            wait_until(lambda: producer.metric("writebehind_jobs_in_flight") == 1, 10, "the stream to begin")
             raise ConnectionError("as the test wants it")
         with pytest.raises((requests.RequestException, ConnectionError)):
             requests.post(producer.url + "/v1/jobs", data=half(), headers=headers, timeout=10)
