@@ -37,9 +37,14 @@ counted() {
     sed -n "s/^\[  $1  \] \([0-9][0-9]*\) test(s).*/\1/p" "$2" | awk '{ n += $1 } END { print n + 0 }'
 }
 
-# The consumer's folder first: it has the programs that take longest, and none of them should be the last one to run.
+# The longest first, under whatever sanitizer, then the rest of the consumer's folder: none of them should be the last one
+# to run.
+longest='/consumer/test_(model|model_day|recorder|ru_budget|bulk)$|/producer/test_(callback_owner|job_store|callbacks)$'
+longest="$longest|/common/http/test_server_(body|limits)$|/common/kafka/test_producer$|/consumer/test_metadata(_doubt)?$"
 all=$(find "$out/unit" -type f -name 'test_*' -perm -u+x ! -name '*.*' 2>/dev/null | sort)
-for program in $(echo "$all" | grep /unit/consumer/) $(echo "$all" | grep -v /unit/consumer/); do
+rest=$(echo "$all" | grep -Ev "$longest")
+for program in $(echo "$all" | grep -E "$longest") $(echo "$rest" | grep /unit/consumer/) \
+    $(echo "$rest" | grep -v /unit/consumer/); do
     printf '%s\n%s\n' "$program" "$(log_of "$program")"
 done | xargs -r -P "$jobs" -n 2 sh "$0" --one
 

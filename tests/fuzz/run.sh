@@ -34,7 +34,7 @@ archives_of() {
 
 # The objects come from the Makefile, with coverage for the fuzzer compiled in.
 build() {
-	CFLAGS="-g -fsanitize=fuzzer-no-link" make -s -k -j"$(nproc)" CC="$clang" SANITIZE=address,undefined OUT="$out" "$@" \
+	CFLAGS="-g -fsanitize=fuzzer-no-link" make -s -k -j"$(nproc)" CC="$clang" OPT=-O2 SANITIZE=address,undefined OUT="$out" "$@" \
 		> "$out/build.log"
 }
 

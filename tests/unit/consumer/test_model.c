@@ -1,4 +1,5 @@
 #include "model.h"
+#include "tests/unit/sanitizers.h"
 
 #include <setjmp.h>
 #include <signal.h>
@@ -10,18 +11,8 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
-
-#define SEEDS (SANITIZED ? 2000 : 10000)
+/* One thread runs it all: what ThreadSanitizer looks for is not here. */
+#define SEEDS (WB_TEST_TSAN ? 200 : WB_TEST_ASAN ? 2000 : 10000)
 
 /* Which world runs, for who dies in it. */
 static struct model_world world;

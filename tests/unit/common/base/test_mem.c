@@ -1,5 +1,7 @@
 #include "common/base/mem.h"
 
+#include "tests/unit/sanitizers.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -11,14 +13,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
 
 static void nothing_is_a_valid_size(void **state)
 {
@@ -74,7 +68,7 @@ static void realloc_keeps_the_contents(void **state)
 	free(p);
 }
 
-#ifndef SANITIZED
+#if !WB_TEST_SANITIZED
 /* docs/adr/0002: a small allocation that fails ends the process with a message. */
 static void out_of_memory_ends_the_process_with_a_message(void **state)
 {
@@ -111,7 +105,7 @@ int main(void)
 		cmocka_unit_test(what_is_held_stays_when_the_rest_is_given_back),
 		cmocka_unit_test(calloc_zeroes_and_copies_are_terminated),
 		cmocka_unit_test(realloc_keeps_the_contents),
-#ifndef SANITIZED
+#if !WB_TEST_SANITIZED
 		cmocka_unit_test(out_of_memory_ends_the_process_with_a_message),
 #endif
 	};
