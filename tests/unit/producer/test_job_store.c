@@ -1,4 +1,5 @@
 #include "tests/unit/producer/job_records.h"
+#include "tests/unit/sanitizers.h"
 
 #define KEY_TEXT "00000000000000000000000000000001"
 
@@ -260,11 +261,7 @@ static void the_version_changes_with_what_is_shown(void **state)
 /* Memory */
 
 /* A bit more than a power of two, where the indexes have just doubled, is the worst moment. */
-#ifdef WB_ADDRESS_SANITIZER
-enum { MANY = 132000, FEWER = 132000 };
-#else
-enum { MANY = 1050000, FEWER = 264000 };
-#endif
+enum { MANY = WB_TEST_SANITIZED ? 132000 : 1050000, FEWER = WB_TEST_SANITIZED ? 132000 : 264000 };
 
 static void put_hex(char *to, size_t len, uint64_t value)
 {
