@@ -29,18 +29,6 @@ static void check_all(const char *data, size_t to)
 			fail_msg("byte %zu is another one", i);
 }
 
-#if !WB_TEST_SANITIZED /* whose own memory comes and goes, too */
-static size_t resident_bytes(void)
-{
-	FILE *file = fopen("/proc/self/statm", "r");
-	unsigned long total, resident;
-
-	assert_non_null(file);
-	assert_int_equal(fscanf(file, "%lu %lu", &total, &resident), 2);
-	(void)fclose(file);
-	return resident * (size_t)sysconf(_SC_PAGESIZE);
-}
-
 static void what_both_have_stays(void **state)
 {
 	static const size_t sizes[] = { 1, 4096, 100000, WB_BODY_MAPPED_BYTES - 1, WB_BODY_MAPPED_BYTES,
@@ -61,6 +49,18 @@ static void what_both_have_stays(void **state)
 	}
 	wb_body_memory_free(data, old);
 	wb_body_memory_free(NULL, 0);
+}
+
+#if !WB_TEST_SANITIZED /* whose own memory comes and goes, too */
+static size_t resident_bytes(void)
+{
+	FILE *file = fopen("/proc/self/statm", "r");
+	unsigned long total, resident;
+
+	assert_non_null(file);
+	assert_int_equal(fscanf(file, "%lu %lu", &total, &resident), 2);
+	(void)fclose(file);
+	return resident * (size_t)sysconf(_SC_PAGESIZE);
 }
 
 static void what_was_freed_is_the_systems(void **state)
