@@ -61,7 +61,7 @@ def test_filters_and_exit_codes(kafka, topics, cosmos, start):
     assert run("deadletter", "ls", "--job", "1" * 32, env=topics.env, check=False).returncode == 1
     missing = run("deadletter", "show", "0/999999", env=topics.env, check=False)
     assert missing.returncode == 1 and "0/999999" in missing.stderr
-    for words in (["show", "x"], ["list"], ["ls", "--reason", "sad"], ["ls", "--limit", "0"], ["show"]):
+    for words in (["show", "x"], ["list"], ["ls", "--state", "gone"], ["ls", "--where", "x"], ["ls", "--reason", "sad"], ["ls", "--limit", "0"], ["show"]):
         assert run("deadletter", *words, env=topics.env, check=False).returncode == 2, words
 
 
