@@ -44,7 +44,7 @@ static const struct {
 		"Create it, or correct wb-container; then replay. cosmos.missing.container=wait waits for it "
 		"instead." },
 	[WB_REASON_CONTAINER_NOT_ALLOWED] = { "The consumer may not write to this container: it is not in "
-					      "cosmos.allowed.containers.",
+					      "cosmos.containers.",
 		"Allow it and restart the consumers, or correct wb-container; then replay." },
 	[WB_REASON_UNKNOWN_OPERATION] = { "wb-op is none of upsert, create, replace, delete, patch.",
 		"Mend what publishes it; replay with the right operation." },

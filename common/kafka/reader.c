@@ -188,6 +188,7 @@ static rd_kafka_t *client_new(struct wb_kafka_reader *r, const struct wb_kafka_o
 		{ "enable.partition.eof", "true" },
 		{ "auto.offset.reset", "earliest" },
 		{ "queued.max.messages.kbytes", "8192" },
+		{ "fetch.message.max.bytes", "262144" },
 		{ NULL, NULL },
 	};
 	static const struct wb_kafka_setting follows[] = {
