@@ -3,6 +3,7 @@
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/kafka/reader.h"
+#include "common/kafka/topics.h"
 #include "deadletter/catalogue_file.h"
 
 #include <errno.h>
@@ -19,6 +20,7 @@ enum {
 	BATCH_RECORDS = 100000, /* a transaction: what is read again after a kill */
 	GAP_RECORDS = 5000,     /* between two wanted letters: more is jumped over */
 	LOCK_WAIT_MS = 20,
+	EXPLAIN_MS = 1000,
 };
 
 struct wb_catalogue {
@@ -215,6 +217,15 @@ static void unlock(struct wb_catalogue *c)
 	c->lock = -1;
 }
 
+/* Why there is no reader: wrong options and a cluster that does not answer have sentences and codes of their own. */
+static enum wb_err explain(struct wb_catalogue *c, struct wb_error *e)
+{
+	struct wb_error why;
+	enum wb_err err = wb_topics_check(&c->config->kafka, 0, EXPLAIN_MS, c->log, &why);
+
+	return err == WB_OK ? WB_EIO : wb_error_set(e, err, "%s", why.text);
+}
+
 static enum wb_err open_readers(struct wb_catalogue *c, struct wb_error *e)
 {
 	for (unsigned t = 0; t < WB_INDEX_TOPICS; t++) {
@@ -230,7 +241,7 @@ static enum wb_err open_readers(struct wb_catalogue *c, struct wb_error *e)
 			return WB_OK;
 		c->readers[t] = wb_kafka_reader_new(&c->config->kafka, &settings, c->log, e);
 		if (!c->readers[t])
-			return WB_EIO;
+			return explain(c, e);
 	}
 	return WB_OK;
 }

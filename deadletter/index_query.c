@@ -61,7 +61,7 @@ static void conditions(const struct wb_index_filter *f, char ret[SQL_MAX])
 		f->status ? " AND status=?8" : "", f->job.data ? " AND lower(hex(job))=?9" : "",
 		f->key.data ? " AND key=?10" : "",
 		f->container.data
-			? " AND container IN (SELECT number FROM names WHERE text=?11 OR text=CAST('/' AS BLOB)||?11)"
+			? " AND container IN (SELECT number FROM names WHERE text=?11 OR text=CAST('/'||?11 AS BLOB))"
 			: "");
 }
 

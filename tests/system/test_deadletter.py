@@ -91,7 +91,12 @@ def test_a_letter_with_many_headers_keeps_its_reason(kafka, topics, cosmos, star
 def test_kafka_away_is_its_own_exit_code(topics):
     done = run("deadletter", "ls", "--set", "read.timeout.ms=2000", check=False, timeout_s=30,
                env=topics.env | {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"})
-    assert done.returncode == 3 and done.stderr.strip()
+    assert done.returncode == 3 and "no Kafka broker answered" in done.stderr
+
+
+def test_a_wrong_setting_of_kafka_is_a_usage_error(topics):
+    done = run("deadletter", "ls", env=topics.env | {"KAFKA_NO_SUCH_SETTING": "1"}, check=False)
+    assert done.returncode == 2 and "no.such.setting" in done.stderr
 
 
 def dead(reason, job_seq=None, origin=None, container=None, replay_of=None):

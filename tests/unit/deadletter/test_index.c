@@ -112,9 +112,12 @@ static void the_newest_come_first_whatever_their_order(void **state)
 static void filters_choose(void **state)
 {
 	struct wb_index *index = open_index(NULL);
-	const struct wb_index_letter tracked = {
-		.partition = 2, .died_ms = 5, .identity = LIT(JOB "/3"), .job = LIT(JOB), .seq = 3
-	};
+	const struct wb_index_letter tracked = { .partition = 2,
+		.died_ms = 5,
+		.identity = LIT(JOB "/3"),
+		.job = LIT(JOB),
+		.seq = 3,
+		.container = LIT("/solo") };
 	const struct {
 		struct wb_index_filter filter;
 		const char *expected;
@@ -125,6 +128,8 @@ static void filters_choose(void **state)
 		{ { .status = 400 }, "" },
 		{ { .container = LIT("shop/orders") }, "0/1=open " },
 		{ { .container = LIT("orders") }, "" },
+		{ { .container = LIT("solo") }, "2/0=open " },
+		{ { .container = LIT("/solo") }, "2/0=open " },
 		{ { .job = LIT(JOB) }, "2/0=open " },
 		{ { .key = LIT("k") }, "0/2=open 0/1=open " },
 		{ { .since_ms = 10, .until_ms = 15 }, "0/1=open " },
