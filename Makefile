@@ -59,6 +59,8 @@ ifneq ($(SANFLAGS),)
   CFLAGS += -U_FORTIFY_SOURCE
 endif
 LDLIBS := $(shell pkg-config --libs $(PACKAGES)) -lm
+# Of the programs, only writebehind-deadletter keeps an index.
+SQLITE := $(shell pkg-config --libs sqlite3)
 # librdkafka allocates a record in one thread and ours frees it in another, which costs the C library's allocator locks.
 # Used where it is installed; a sanitizer has its own.
 ifeq ($(SANITIZE),)
@@ -82,6 +84,8 @@ BIN_report-handler := examples/report/main.c
 ALLOCATOR_writebehind-consumer = $(ALLOCATOR)
 ALLOCATOR_writebehind-producer = $(ALLOCATOR)
 ALLOCATOR_writebehind-publish = $(ALLOCATOR)
+ALLOCATOR_writebehind-deadletter = $(ALLOCATOR)
+LIBS_writebehind-deadletter = $(SQLITE)
 PROGRAMS := writebehind-producer writebehind-publish writebehind-consumer writebehind-deadletter writebehind-sandbox
 BINS := $(addprefix $(OUT)/bin/,$(PROGRAMS) report-handler)
 
@@ -122,7 +126,7 @@ define program_link
 $(OUT)/bin/$(1): $(call obj,$(BIN_$(1))) $(OUT)/lib/$(patsubst %/,%,$(dir $(BIN_$(1)))).a $(COMMON_LIB) $(call obj,$(SHIM))
 	@mkdir -p $$(@D)
 	$$(call say,LINK)
-	$(Q)$(CC) $(LDFLAGS) -o $$@ $$^ $$(ALLOCATOR_$(1)) $$(LDLIBS)
+	$(Q)$(CC) $(LDFLAGS) -o $$@ $$^ $$(ALLOCATOR_$(1)) $$(LIBS_$(1)) $$(LDLIBS)
 endef
 $(foreach p,$(PROGRAMS) report-handler,$(eval $(call program_link,$(p))))
 
@@ -130,10 +134,11 @@ $(foreach p,$(PROGRAMS) report-handler,$(eval $(call program_link,$(p))))
 .SECONDEXPANSION:
 unit_helpers = $(call obj,$(wildcard tests/unit/$(dir $(1))$(patsubst test_%,%,$(notdir $(1)))_*.c))
 unit_archive = $(foreach d,$(PROGRAM_DIRS),$(if $(filter $(d)/%,$(1)),$(OUT)/lib/$(d).a))
+unit_libs = $(if $(filter deadletter/%,$(1)),$(SQLITE))
 $(UNIT_BINS): $(OUT)/unit/%: $(OUT)/obj/tests/unit/%.o $$(call unit_helpers,$$*) $$(call unit_archive,$$*) $(COMMON_LIB) $(call obj,$(SHIM))
 	@mkdir -p $(@D)
 	$(call say,LINK)
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call unit_libs,$*) $(LDLIBS) -lcmocka
 
 unit-programs: $(UNIT_BINS)
 unit: unit-programs ## build and run the unit tests

@@ -15,7 +15,7 @@ root=$(pwd)
 
 # Building the programs.
 build_packages="gcc make pkg-config libc6-dev librdkafka-dev libcurl4-openssl-dev libssl-dev libjansson-dev
-    libmicrohttpd-dev libgnutls28-dev zlib1g-dev libgoogle-perftools-dev"
+    libmicrohttpd-dev libgnutls28-dev zlib1g-dev libsqlite3-dev libgoogle-perftools-dev"
 # Testing, checking, measuring, and the demo's input.
 test_packages="libcmocka-dev clang kcat wrk iso-codes curl ca-certificates python3 python3-venv
     default-jdk-headless maven golang-go"
@@ -47,7 +47,7 @@ setup: this is ${ID:-unknown} ${VERSION_ID:-}; setup.sh knows Debian 12, Debian 
 Install the equivalents of these Debian packages by hand:
   to build: $(echo $build_packages)
   to test:  $(echo $test_packages), and the sanitizer and fuzzer runtime of your clang
-Versions: librdkafka 2.0 or later, OpenSSL 3, libcurl 7.88, libmicrohttpd 0.9.75, JDK 17, Go 1.18, Python 3.11.
+Versions: librdkafka 2.0 or later, OpenSSL 3, libcurl 7.88, libmicrohttpd 0.9.75, SQLite 3.40, JDK 17, Go 1.18, Python 3.11.
 Then, in this folder:
   python3 -m venv .venv && .venv/bin/pip install -r tests/system/requirements.txt
   (cd tests/system/node && npm ci)          with Node.js 20 or later, as .venv/bin/node

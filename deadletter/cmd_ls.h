@@ -1,11 +1,12 @@
-/* writebehind-deadletter ls: a table of letters, the newest last, and how many there are of each reason.
+/* writebehind-deadletter ls: a table of letters, the newest first, and how many there are of each reason.
  *
  * Memory is bounded by --limit, whatever the topic holds. Not thread-safe: one owner.
  */
 #ifndef WB_DEADLETTER_CMD_LS_H
 #define WB_DEADLETTER_CMD_LS_H
 
-#include "deadletter/reader.h"
+#include "common/base/log.h"
+#include "deadletter/options.h"
 
 #include <stdio.h>
 

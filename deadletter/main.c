@@ -1,11 +1,32 @@
 /* writebehind-deadletter: what died, and why. */
 #include "common/base/clock.h"
+#include "deadletter/cmd_export.h"
 #include "deadletter/cmd_ls.h"
 #include "deadletter/cmd_show.h"
+#include "deadletter/cmd_stats.h"
 
 enum { EXIT_FOUND, EXIT_NONE, EXIT_USAGE, EXIT_KAFKA };
 
 extern char **environ;
+
+/* What Ctrl-C sets: a signal's handler has no other way to be told. */
+static volatile sig_atomic_t interrupted;
+
+static void on_signal(int signal)
+{
+	(void)signal;
+	interrupted = 1;
+}
+
+/* Ctrl-C ends watching in order; every other command ends at once, as nothing is lost. */
+static enum wb_err watch(const struct wb_deadletter_config *c, struct wb_log *log, struct wb_error *e)
+{
+	struct sigaction action = { .sa_handler = on_signal };
+
+	if (sigaction(SIGINT, &action, NULL) != 0 || sigaction(SIGTERM, &action, NULL) != 0)
+		return wb_error_set(e, WB_EIO, "cannot listen to Ctrl-C");
+	return wb_cmd_watch(c, log, stdout, &interrupted, e);
+}
 
 static int complain(int code, const char *text)
 {
@@ -31,18 +52,25 @@ static int run(const struct wb_deadletter_config *c, const char *const *words, s
 {
 	struct wb_log *log = wb_log_open("writebehind-deadletter", &c->log);
 	struct wb_error e = { "" };
-	uint64_t found = 0;
+	uint64_t found = 1;
+	enum wb_err err = WB_OK;
 	int code;
 
-	if (count == 1 && strcmp(words[0], "ls") == 0) {
-		code = exit_code(wb_cmd_ls(c, log, stdout, &found, &e), &e);
-		if (code == EXIT_FOUND && found == 0)
-			code = EXIT_NONE;
-	} else if (count == 2 && strcmp(words[0], "show") == 0) {
-		code = exit_code(wb_cmd_show(c, words[1], log, stdout, &e), &e);
-	} else {
-		code = complain(EXIT_USAGE, "say ls, or show PARTITION/OFFSET; --help tells more");
-	}
+	if (count == 1 && strcmp(words[0], "ls") == 0)
+		err = wb_cmd_ls(c, log, stdout, &found, &e);
+	else if (count == 2 && strcmp(words[0], "show") == 0)
+		err = wb_cmd_show(c, words[1], log, stdout, &e);
+	else if (count == 1 && strcmp(words[0], "stats") == 0)
+		err = wb_cmd_stats(c, wb_clock_wall_ms(), log, stdout, &found, &e);
+	else if (count == 1 && strcmp(words[0], "export") == 0)
+		err = wb_cmd_export(c, log, stdout, &found, &e);
+	else if (count == 1 && strcmp(words[0], "watch") == 0)
+		err = watch(c, log, &e);
+	else
+		err = wb_error_set(&e, WB_EINVAL, "say ls, show LETTER, stats, export or watch; --help tells more");
+	code = exit_code(err, &e);
+	if (code == EXIT_FOUND && found == 0)
+		code = EXIT_NONE;
 	if ((fflush(stdout) != 0 || ferror(stdout)) && code == EXIT_FOUND)
 		code = complain(EXIT_KAFKA, "cannot write the output");
 	wb_log_free(&log);

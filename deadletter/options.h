@@ -14,14 +14,17 @@ struct wb_deadletter_config {
 	int64_t timeout_ms; /* read.timeout.ms */
 	struct wb_log_options log;
 
-	const char *reason_text;   /* --reason */
-	const char *job;           /* --job */
-	const char *since_text;    /* --since */
-	int64_t limit;             /* --limit */
-	bool json, raw;            /* --json, --raw */
+	char *topic_state;                      /* topic.dead.letters.state */
+	const char *reason_text;                /* --reason */
+	const char *container, *job, *key;      /* --container, --job, --key */
+	const char *state, *where, *cursor;     /* --state, --where, --cursor */
+	const char *since_text, *until_text;    /* --since, --until */
+	int64_t status, limit;                  /* --status, --limit */
+	bool json, raw, no_index;               /* --json, --raw, --no-index */
 
-	enum wb_reason reason;     /* NONE: all */
-	int64_t since_ms;          /* wall clock; 0: from the beginning */
+	enum wb_reason reason;                  /* NONE: all, or others' letters */
+	bool not_ours;     /* --reason none: others' letters */
+	int64_t since_ms, until_ms;             /* wall clock; 0: from the beginning, to the end */
 };
 
 extern const struct wb_option_table wb_deadletter_option_table;

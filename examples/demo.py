@@ -231,7 +231,7 @@ class Demo:
             fail(f"expected {len(RAW_LINES) - len(GOOD_RAW)} dead letters: {job}")
 
     def show_dead_letters(self):
-        out = subprocess.run([os.path.join(BIN, "writebehind-deadletter"), "ls"], capture_output=True,
+        out = subprocess.run([os.path.join(BIN, "writebehind-deadletter"), "--no-index", "ls"], capture_output=True,
                              env={**os.environ, **self.environment}, timeout=60)
         print(out.stdout.decode(), end="", flush=True)
         if out.returncode != 0:

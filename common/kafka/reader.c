@@ -18,7 +18,8 @@ enum {
 
 struct partition {
 	int64_t next;      /* the first offset that was not handed out */
-	int64_t mark;      /* the end as of the last mark; 0 before */
+	int64_t low, mark; /* the first offset and the end as of the last mark; 0 before */
+	bool started;      /* else nothing is read, and nothing waited for */
 	bool below_since;  /* no record as young as since_ms was seen yet */
 };
 
@@ -30,6 +31,7 @@ struct wb_kafka_reader {
 	rd_kafka_queue_t *queue; /* of all partitions */
 	char *topic;
 	int64_t since_ms;
+	bool waits;
 	struct partition *partitions;
 	int32_t count;
 	struct wb_header *headers; /* of the record at hand */
@@ -101,9 +103,14 @@ static int64_t offset_to_start(struct wb_kafka_reader *r, int32_t partition, int
 static bool start_partition(struct wb_kafka_reader *r, int32_t partition, int timeout_ms)
 {
 	struct partition *p = &r->partitions[partition];
-	int64_t offset = offset_to_start(r, partition, timeout_ms);
+	int64_t offset;
 
-	*p = (struct partition){ .next = offset >= 0 ? offset : 0, .below_since = r->since_ms > 0 };
+	if (r->waits) {
+		*p = (struct partition){ .next = -1 };
+		return true;
+	}
+	offset = offset_to_start(r, partition, timeout_ms);
+	*p = (struct partition){ .next = offset >= 0 ? offset : 0, .below_since = r->since_ms > 0, .started = true };
 	return rd_kafka_consume_start_queue(r->rkt, partition, offset, r->queue) == 0;
 }
 
@@ -176,6 +183,14 @@ static rd_kafka_t *client_new(struct wb_kafka_reader *r, const struct wb_kafka_o
 		{ "queued.max.messages.kbytes", "16384" },
 		{ NULL, NULL },
 	};
+	/* Partitions that are started one by one have a queue each. */
+	static const struct wb_kafka_setting waits[] = {
+		{ "enable.partition.eof", "true" },
+		{ "auto.offset.reset", "earliest" },
+		{ "queued.max.messages.kbytes", "8192" },
+		{ "fetch.message.max.bytes", "262144" },
+		{ NULL, NULL },
+	};
 	static const struct wb_kafka_setting follows[] = {
 		{ "enable.partition.eof", "true" },
 		{ "auto.offset.reset", "earliest" },
@@ -185,8 +200,11 @@ static rd_kafka_t *client_new(struct wb_kafka_reader *r, const struct wb_kafka_o
 		{ "fetch.wait.max.ms", "20" },
 		{ NULL, NULL },
 	};
-	rd_kafka_conf_t *conf = wb_kafka_conf_new(
-		options, settings->follows ? follows : reads, settings->client_id, &r->context, e);
+	rd_kafka_conf_t *conf = wb_kafka_conf_new(options,
+		settings->waits             ? waits
+			: settings->follows ? follows
+					    : reads,
+		settings->client_id, &r->context, e);
 	char text[512];
 	rd_kafka_t *rk;
 
@@ -209,7 +227,8 @@ struct wb_kafka_reader *wb_kafka_reader_new(const struct wb_kafka_options *optio
 
 	r->context.log = log;
 	r->topic = wb_xstrdup(topic);
-	r->since_ms = settings->since_ms;
+	r->since_ms = settings->waits ? 0 : settings->since_ms;
+	r->waits = settings->waits;
 	r->wakes = rd_kafka_version() < 0x02020000;
 	r->headers_max = FIRST_HEADERS;
 	r->headers = wb_xcalloc(r->headers_max, sizeof *r->headers);
@@ -236,7 +255,8 @@ void wb_kafka_reader_free(struct wb_kafka_reader **reader)
 	if (!r)
 		return;
 	for (int32_t i = 0; i < r->count; i++)
-		(void)rd_kafka_consume_stop(r->rkt, i); /* only fails for a partition that is not read */
+		if (r->partitions[i].started)
+			(void)rd_kafka_consume_stop(r->rkt, i); /* only fails for a partition that is not read */
 	if (r->rkt)
 		rd_kafka_topic_destroy(r->rkt);
 	if (r->asked)
@@ -294,7 +314,7 @@ static bool take(struct wb_kafka_reader *r, const rd_kafka_message_t *m, wb_kafk
 			r->fatal = m->err;
 		return false; /* the others are repeated by librdkafka until they pass */
 	}
-	if (m->partition < 0 || m->partition >= r->count)
+	if (m->partition < 0 || m->partition >= r->count || !r->partitions[m->partition].started)
 		return false;
 	p = &r->partitions[m->partition];
 	if (m->err) {
@@ -371,9 +391,10 @@ enum wb_err wb_kafka_reader_mark(struct wb_kafka_reader *r, int64_t timeout_ms, 
 		err = rd_kafka_query_watermark_offsets(
 			r->asker, r->topic, i, &low, &high, left_ms > 0 ? (int)left_ms : 1);
 		if (!err) {
+			r->partitions[i].low = low;
 			r->partitions[i].mark = high;
 			/* What retention has removed is not waited for. */
-			if (low > r->partitions[i].next)
+			if (r->partitions[i].started && low > r->partitions[i].next)
 				r->partitions[i].next = low;
 		}
 	}
@@ -390,10 +411,68 @@ bool wb_kafka_reader_reached(struct wb_kafka_reader *r, int64_t *remaining)
 	for (int32_t i = 0; i < r->count; i++) {
 		const struct partition *p = &r->partitions[i];
 
-		if (p->mark > p->next)
+		if (p->started && p->mark > p->next)
 			left += p->mark - p->next;
 	}
 	if (remaining)
 		*remaining = left;
 	return left == 0;
+}
+
+int32_t wb_kafka_reader_partitions(const struct wb_kafka_reader *r)
+{
+	return r->count;
+}
+
+void wb_kafka_reader_bounds(
+	const struct wb_kafka_reader *r, int32_t partition, int64_t *ret_low, int64_t *ret_end, int64_t *ret_next)
+{
+	const struct partition *p = &r->partitions[partition];
+
+	*ret_low = p->low;
+	*ret_end = p->mark;
+	*ret_next = p->next;
+}
+
+enum wb_err wb_kafka_reader_seek(struct wb_kafka_reader *r, int32_t partition, int64_t offset, struct wb_error *e)
+{
+	struct partition *p = &r->partitions[partition];
+
+	/* What was fetched ahead is of an older version of the partition to librdkafka, and is let go. */
+	if (p->started)
+		(void)rd_kafka_consume_stop(r->rkt, partition); /* only fails for a partition that is not read */
+	p->started = false;
+	p->next = -1;
+	if (offset < 0)
+		return WB_OK;
+	if (rd_kafka_consume_start_queue(r->rkt, partition, offset, r->queue))
+		return wb_error_set(e, WB_EIO, "topic %s: %s", r->topic, rd_kafka_err2str(rd_kafka_last_error()));
+	p->started = true;
+	p->next = offset;
+	return WB_OK;
+}
+
+bool wb_kafka_reader_knows(struct wb_kafka_reader *r, const char *topic, int64_t timeout_ms)
+{
+	const struct rd_kafka_metadata *metadata = NULL;
+	rd_kafka_topic_t *asked = rd_kafka_topic_new(r->asker, topic, NULL);
+	bool known = false;
+
+	if (!asked)
+		return false;
+	if (!rd_kafka_metadata(r->asker, 0, asked, &metadata, (int)timeout_ms)) {
+		known = metadata->topic_cnt == 1 && !metadata->topics[0].err && metadata->topics[0].partition_cnt > 0;
+		rd_kafka_metadata_destroy(metadata);
+	}
+	rd_kafka_topic_destroy(asked);
+	return known;
+}
+
+void wb_kafka_reader_cluster(struct wb_kafka_reader *r, int64_t timeout_ms, struct wb_buf *ret)
+{
+	char *id = rd_kafka_clusterid(r->asker, (int)timeout_ms);
+
+	if (id)
+		wb_buf_append_cstr(ret, id);
+	rd_kafka_mem_free(r->asker, id);
 }

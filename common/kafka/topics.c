@@ -444,7 +444,7 @@ static enum wb_err check(struct check *c, int64_t timeout_ms)
 	return err;
 }
 
-static void fill_topics(struct check *c, const char *key, const char *const *more)
+static void fill_topics(struct check *c)
 {
 	const struct topic own[OWN_TOPICS] = {
 		{ .use = WB_TOPIC_WRITES,
@@ -468,12 +468,22 @@ static void fill_topics(struct check *c, const char *key, const char *const *mor
 		c->topics[i] = own[i < OWN_TOPICS ? i : 0];
 		c->topics[i].wanted = (c->uses & c->topics[i].use) != 0;
 		c->topics[i].max_message_bytes = c->topics[i].retention_ms = -1;
-		if (i < OWN_TOPICS)
-			continue;
-		c->topics[i].name = more[i - OWN_TOPICS];
-		c->topics[i].key = key;
-		c->topics[i].more = c->topics[i].wanted = true;
 	}
+}
+
+static enum wb_err open_check(struct check *c)
+{
+	rd_kafka_conf_t *conf = wb_kafka_conf_new(c->options, NULL, "writebehind-topics", &c->context, c->e);
+	char text[ERROR_SIZE];
+
+	if (!conf)
+		return WB_EINVAL;
+	c->rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof text);
+	if (!c->rk) {
+		rd_kafka_conf_destroy(conf);
+		return wb_error_set(c->e, WB_EINVAL, "Kafka: %s", text);
+	}
+	return WB_OK;
 }
 
 enum wb_err wb_topics_check_more(const struct wb_kafka_options *options, unsigned uses, const char *key,
@@ -485,19 +495,17 @@ enum wb_err wb_topics_check_more(const struct wb_kafka_options *options, unsigne
 		.e = e,
 		.count = OWN_TOPICS + count,
 		.uses = uses };
-	rd_kafka_conf_t *conf = wb_kafka_conf_new(options, NULL, "writebehind-topics", &c.context, e);
-	char text[ERROR_SIZE];
-	enum wb_err err;
+	enum wb_err err = open_check(&c);
 
-	if (!conf)
-		return WB_EINVAL;
-	c.rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof text);
-	if (!c.rk) {
-		rd_kafka_conf_destroy(conf);
-		return wb_error_set(e, WB_EINVAL, "Kafka: %s", text);
-	}
+	if (err != WB_OK)
+		return err;
 	c.topics = wb_xcalloc(c.count, sizeof *c.topics);
-	fill_topics(&c, key, more);
+	fill_topics(&c);
+	for (size_t i = OWN_TOPICS; i < c.count; i++) {
+		c.topics[i].name = more[i - OWN_TOPICS];
+		c.topics[i].key = key;
+		c.topics[i].more = c.topics[i].wanted = true;
+	}
 	err = check(&c, timeout_ms);
 	free(c.topics);
 	rd_kafka_destroy(c.rk);
@@ -508,4 +516,29 @@ enum wb_err wb_topics_check(const struct wb_kafka_options *options, unsigned use
 	struct wb_log *log, struct wb_error *e)
 {
 	return wb_topics_check_more(options, uses, NULL, NULL, 0, timeout_ms, log, e);
+}
+
+enum wb_err wb_topics_letters_retention(const struct wb_kafka_options *options, int64_t timeout_ms, struct wb_log *log,
+	int64_t *ret_ms, struct wb_error *e)
+{
+	struct check c = { .options = options,
+		.context = { .log = log },
+		.log = log,
+		.e = e,
+		.count = OWN_TOPICS,
+		.uses = WB_TOPIC_DEAD_LETTERS };
+	enum wb_err err = open_check(&c);
+
+	if (err != WB_OK)
+		return err;
+	c.topics = wb_xcalloc(c.count, sizeof *c.topics);
+	fill_topics(&c);
+	err = list(&c, timeout_ms);
+	if (err == WB_OK) {
+		describe(&c);
+		*ret_ms = c.topics[OWN_TOPICS - 1].described ? c.topics[OWN_TOPICS - 1].retention_ms : 0;
+	}
+	free(c.topics);
+	rd_kafka_destroy(c.rk);
+	return err;
 }

@@ -24,5 +24,8 @@ enum wb_err wb_topics_check(const struct wb_kafka_options *options, unsigned use
  * record of theirs may be too large, and their own limits are theirs. key: the option that names them. */
 enum wb_err wb_topics_check_more(const struct wb_kafka_options *options, unsigned uses, const char *key,
 	const char *const *more, size_t count, int64_t timeout_ms, struct wb_log *log, struct wb_error *e) WB_MUST_USE;
+/* How long the topic of dead letters keeps its records: -1 for ever, 0 when the cluster does not tell. */
+enum wb_err wb_topics_letters_retention(const struct wb_kafka_options *options, int64_t timeout_ms, struct wb_log *log,
+	int64_t *ret_ms, struct wb_error *e) WB_MUST_USE;
 
 #endif

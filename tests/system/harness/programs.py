@@ -1,9 +1,13 @@
 """Writebehind's own programs as the tests run them."""
 
 import json
+import atexit
+import functools
 import os
+import shutil
 import re
 import subprocess
+import tempfile
 
 import requests
 
@@ -22,8 +26,16 @@ ALARMS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "WARNING: ThreadSan
 LISTEN = {"producer": "HTTP_LISTEN", "consumer": "ADMIN_LISTEN"}
 
 
+@functools.cache
+def cache_folder():
+    """Where programs keep what they may lose: one for this run, not the user's."""
+    folder = tempfile.mkdtemp(prefix="writebehind-cache-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
 def environment(extra=None):
-    env = {k: v for k, v in os.environ.items() if k in INHERITED}
+    env = {k: v for k, v in os.environ.items() if k in INHERITED} | {"XDG_CACHE_HOME": cache_folder()}
     return env | {k: str(v) for k, v in (extra or {}).items()}
 
 

@@ -15,6 +15,7 @@ struct letters {
 	struct mock mock;
 	struct wb_kafka_producer *producer;
 	struct wb_deadletter_config config;
+	const char *seq; /* of the letters that are put next */
 	char *output;
 	size_t output_len;
 };
@@ -32,14 +33,14 @@ static inline void letters_start(struct letters *l)
 		.client_id = "test", .delivery_timeout_ms = LETTERS_WAIT_MS, .queue_bytes = 16 << 20
 	};
 
-	*l = (struct letters){ .output = NULL };
+	*l = (struct letters){ .seq = "7" };
 	mock_start(&l->mock, 1);
 	mock_topic(&l->mock, "letters", 2);
 	l->producer = wb_kafka_producer_new(&l->mock.options, &settings, NULL, NULL);
 	if (!l->producer)
 		abort();
 	l->config = (struct wb_deadletter_config){
-		.kafka = l->mock.options, .timeout_ms = LETTERS_WAIT_MS, .limit = 50
+		.kafka = l->mock.options, .timeout_ms = LETTERS_WAIT_MS, .no_index = true
 	};
 }
 
@@ -73,7 +74,7 @@ static inline void letters_put_dead(
 {
 	struct wb_header headers[2 + WB_DEAD_LETTER_HEADERS_MAX] = {
 		{ WB_SLICE_LIT("wb-job"), wb_slice_cstr(job) },
-		{ WB_SLICE_LIT("wb-seq"), WB_SLICE_LIT("7") },
+		{ WB_SLICE_LIT("wb-seq"), wb_slice_cstr(l->seq) },
 	};
 	const struct wb_dead_letter letter = {
 		.reason = reason,

@@ -21,6 +21,7 @@ static int setup(void **state)
 	letters_start(&topic);
 	letters_put_dead(&topic, 0, 1, WB_REASON_INVALID_JSON, JOB_A, LIT("not \033]0;json"));
 	letters_put_dead(&topic, 1, 3, WB_REASON_CONFLICT, JOB_B, LIT("{\"id\":\"ord\\u0065r\\u001b[2J\"}"));
+	topic.seq = "8";
 	letters_put_dead(&topic, 0, 2, WB_REASON_INVALID_JSON, JOB_B, LIT("{"));
 	letters_put(&topic, 1, 0, NULL, 0, LIT("a stranger's"));
 	return 0;
@@ -45,7 +46,7 @@ static uint64_t ls(struct wb_deadletter_config config)
 	return found;
 }
 
-static void the_newest_stands_last_and_reasons_are_counted(void **state)
+static void the_newest_stands_first_and_reasons_are_counted(void **state)
 {
 	const char *first, *second, *third, *fourth;
 
@@ -55,7 +56,7 @@ static void the_newest_stands_last_and_reasons_are_counted(void **state)
 	second = strstr(topic.output, "\n0/0 ");
 	third = strstr(topic.output, "\n0/1 ");
 	fourth = strstr(topic.output, "\n1/0 ");
-	assert_true(first && first < second && second < third && third < fourth);
+	assert_true(fourth && fourth < third && third < second && second < first);
 	assert_non_null(strstr(fourth, "2025-10-09 08:56:20"));
 	assert_non_null(strstr(fourth, "conflict"));
 	assert_non_null(strstr(fourth, "409"));
@@ -107,6 +108,39 @@ static void the_limit_keeps_the_newest_and_the_counts_of_all(void **state)
 	assert_non_null(strstr(topic.output, "\n1/0 "));
 	assert_null(strstr(topic.output, "\n0/0 "));
 	assert_non_null(strstr(topic.output, "the newest 1 of 4 letters"));
+}
+
+static void the_cursor_leads_through_all_of_them(void **state)
+{
+	static const char *const letters[] = { "\n1/0 ", "\n0/1 ", "\n0/0 ", "\n1/1 " };
+	struct wb_deadletter_config config = topic.config;
+	char cursor[64] = "";
+
+	(void)state;
+	config.limit = 1;
+	for (size_t i = 0; i < WB_ARRAY_LEN(letters); i++) {
+		const char *at;
+
+		(void)ls(config);
+		assert_non_null(strstr(topic.output, letters[i]));
+		at = strstr(topic.output, "--cursor ");
+		assert_true(at || i + 1 == WB_ARRAY_LEN(letters));
+		if (at)
+			(void)snprintf(cursor, sizeof cursor, "%.*s", (int)strcspn(at + 9, "\n"), at + 9);
+		config.cursor = cursor;
+	}
+}
+
+static void documents_are_asked(void **state)
+{
+	struct wb_deadletter_config config = topic.config;
+
+	(void)state;
+	config.where = "/id=order\033[2J";
+	assert_int_equal(ls(config), 1);
+	assert_non_null(strstr(topic.output, "\n1/0 "));
+	config.where = "/id=other";
+	assert_int_equal(ls(config), 0);
 }
 
 static void json_is_one_object_a_line(void **state)
@@ -175,18 +209,20 @@ static void a_letter_with_large_headers_is_listed_too(void **state)
 	assert_int_equal(wb_cmd_ls(&config, NULL, out, &found, &e), WB_OK);
 	assert_int_equal(fclose(out), 0);
 	assert_int_equal(found, 2);
-	assert_memory_equal(own.output, "{\"letter\":\"0/0\"", 15);
-	assert_non_null(strstr(own.output, "\n{\"letter\":\"0/1\""));
+	assert_memory_equal(own.output, "{\"letter\":\"0/1\"", 15);
+	assert_non_null(strstr(own.output, "\n{\"letter\":\"0/0\""));
 	letters_stop(&own);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_newest_stands_last_and_reasons_are_counted),
+		cmocka_unit_test(the_newest_stands_first_and_reasons_are_counted),
 		cmocka_unit_test(nothing_in_a_letter_reaches_the_terminal_raw),
 		cmocka_unit_test(filters_choose),
 		cmocka_unit_test(the_limit_keeps_the_newest_and_the_counts_of_all),
+		cmocka_unit_test(the_cursor_leads_through_all_of_them),
+		cmocka_unit_test(documents_are_asked),
 		cmocka_unit_test(json_is_one_object_a_line),
 		cmocka_unit_test(a_cluster_that_cannot_be_read_is_told),
 		cmocka_unit_test(a_letter_with_large_headers_is_listed_too),

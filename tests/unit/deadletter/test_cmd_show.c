@@ -122,7 +122,8 @@ static void a_letter_that_is_not_there_is_told(void **state)
 
 static void what_names_no_letter_is_refused(void **state)
 {
-	static const char *const wrong[] = { "", "1", "1/", "/1", "a/1", "1/-1", "1/1/1", "99999999999/0" };
+	static const char *const wrong[] = { "", "1", "1/", "/1" },
+				 *const unknown[] = { "a/1", "1/-1", "1/1/1", "99999999999/0" };
 
 	(void)state;
 	for (size_t i = 0; i < WB_ARRAY_LEN(wrong); i++) {
@@ -131,6 +132,19 @@ static void what_names_no_letter_is_refused(void **state)
 		assert_int_equal(show(wrong[i], false, false, &e), WB_EINVAL);
 		assert_non_null(strstr(e.text, "PARTITION/OFFSET"));
 	}
+	for (size_t i = 0; i < WB_ARRAY_LEN(unknown); i++)
+		assert_int_equal(show(unknown[i], false, false, NULL), WB_ENOTFOUND);
+}
+
+/* All letters of the topic have one identity: the newest is shown, and all in the history. */
+static void an_identity_names_the_newest_copy(void **state)
+{
+	(void)state;
+	assert_int_equal(show(JOB "/7", false, false, NULL), WB_OK);
+	assert_non_null(strstr(topic.output, "letter 1/0: tombstone"));
+	assert_non_null(strstr(topic.output, "died as letter 0/0: conflict, 409; older copy"));
+	assert_non_null(strstr(topic.output, "died as letter 1/0: tombstone; open"));
+	assert_non_null(strstr(topic.output, "consumer.tombstones=delete"));
 }
 
 int main(void)
@@ -143,6 +157,7 @@ int main(void)
 		cmocka_unit_test(no_value_is_not_an_empty_one),
 		cmocka_unit_test(a_letter_that_is_not_there_is_told),
 		cmocka_unit_test(what_names_no_letter_is_refused),
+		cmocka_unit_test(an_identity_names_the_newest_copy),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -21,17 +21,31 @@ static void filters_are_read(void **state)
 	assert_int_equal(wb_deadletter_config_finish(&c, NOW, &e), WB_OK);
 	assert_int_equal(c.reason, WB_REASON_TOO_LARGE);
 	assert_int_equal(c.since_ms, NOW - 2 * 3600 * 1000);
-	assert_int_equal(c.limit, 50);
+}
+
+static void times_are_ages_or_points(void **state)
+{
+	struct wb_deadletter_config c = {
+		.since_text = "2026-01-02T03:04:05Z", .until_text = "30min", .reason_text = "none"
+	};
+	struct wb_error e;
+
+	(void)state;
+	assert_int_equal(wb_deadletter_config_finish(&c, NOW, &e), WB_OK);
+	assert_int_equal(c.since_ms, INT64_C(1767323045000));
+	assert_int_equal(c.until_ms, NOW - 30 * 60 * 1000);
+	assert_true(c.not_ours);
 }
 
 static void bad_filters_are_named(void **state)
 {
-	struct wb_deadletter_config bad[] = { { .reason_text = "sad" }, { .since_text = "yesterday" }, { .job = "x" } };
-	const char *names[] = { "--reason sad", "--since yesterday", "--job x" };
+	struct wb_deadletter_config bad[] = { { .reason_text = "sad" }, { .since_text = "yesterday" }, { .job = "x" },
+		{ .until_text = "2026-13-01T00:00:00Z" } };
+	const char *names[] = { "--reason sad", "--since yesterday", "--job x", "--until 2026-13" };
 	struct wb_error e;
 
 	(void)state;
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < 4; i++) {
 		assert_int_equal(wb_deadletter_config_finish(&bad[i], NOW, &e), WB_EINVAL);
 		assert_non_null(strstr(e.text, names[i]));
 	}
@@ -41,6 +55,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(filters_are_read),
+		cmocka_unit_test(times_are_ages_or_points),
 		cmocka_unit_test(bad_filters_are_named),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
