@@ -35,11 +35,12 @@ static bool may_be_freed(const struct wb_write *write, bool found)
 	return !wb_write_is_create(write) || !found;
 }
 
-/* What a replay wanted only if its item had not changed since the death, and it has: somebody wrote it since. */
+/* What a replay wanted only if its item had not changed since the death, and it has: somebody wrote or deleted it since. */
 static bool was_overtaken(const struct wb_write *write, bool found)
 {
 	return write->is_replay &&
 		(write->reason == WB_REASON_PRECONDITION_FAILED ||
+			(write->reason == WB_REASON_NOT_FOUND && write->if_match.data && !found) ||
 			(write->reason == WB_REASON_CONFLICT && wb_write_is_create(write) && found));
 }
 
@@ -89,7 +90,7 @@ void wb_engine_item_unknown(struct wb_engine *e, struct wb_write *write)
 /* The partition keys of those that wait for one: open addressing, at most half full. */
 struct key {
 	const struct wb_write *write; /* one of those that wait, for its key; NULL: free */
-	bool seen;      /* a write of the key was passed by */
+	bool seen; /* a write of the key was passed by */
 };
 
 struct keys {

@@ -137,6 +137,8 @@ CASES = [
     Case("delete if-match wrong", B, DELETE | WRONG, None, "precondition-failed", "before"),
     Case("delete if-match absent", None, DELETE | WRONG, None, "written", None),
     Case("replay if-match wrong", B, REPLACE | WRONG | REPLAY, N, "superseded", "before"),
+    Case("replay of what is gone", None, REPLACE | WRONG | REPLAY, N, "superseded", None),
+    Case("replay of what is gone, without condition", None, REPLACE | REPLAY, N, "not-found", None),
     Case("replay of the absent", B, ABSENT | REPLAY, N, "superseded", "before"),
     Case("replay of the absent, but done", N, ABSENT | REPLAY, N, "written", N),
     Case("replay without condition", B, CREATE, N, "conflict", "before"),

@@ -225,7 +225,10 @@ static void follow(struct model_world *world, int record, struct expected *x)
 	} else if (flaw_reason(r) != WB_REASON_NONE && !(fails_for_a_while(r) && r->reason != flaw_reason(r))) {
 		expect_outcome(world, record, WB_DEAD, flaw_reason(r), flaw_reason(r));
 	} else if (!exists && (r->op == WB_OP_REPLACE || r->op == WB_OP_PATCH)) {
-		expect_outcome(world, record, WB_DEAD, WB_REASON_NOT_FOUND, WB_REASON_NOT_FOUND);
+		if (r->if_match != MODEL_NONE)
+			condition_failed(world, record, WB_REASON_NOT_FOUND, WB_REASON_NOT_FOUND);
+		else
+			expect_outcome(world, record, WB_DEAD, WB_REASON_NOT_FOUND, WB_REASON_NOT_FOUND);
 	} else if (r->if_match != MODEL_NONE && (exists ? x->etag != r->if_match : r->op != WB_OP_DELETE)) {
 		condition_failed(world, record, WB_REASON_PRECONDITION_FAILED, WB_REASON_PRECONDITION_FAILED);
 	} else if (exists && (r->op == WB_OP_CREATE || r->if_none)) {
