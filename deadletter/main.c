@@ -1,8 +1,12 @@
 /* writebehind-deadletter: what died, and why. */
 #include "common/base/clock.h"
+#include "deadletter/cmd_audit.h"
 #include "deadletter/cmd_ls.h"
 #include "deadletter/cmd_show.h"
 
+#include <unistd.h>
+
+/* Of an audit: FOUND where the ledger balances, NONE where it does not. */
 enum { EXIT_FOUND, EXIT_NONE, EXIT_USAGE, EXIT_KAFKA };
 
 extern char **environ;
@@ -27,6 +31,16 @@ static int exit_code(enum wb_err err, const struct wb_error *e)
 	}
 }
 
+static int audit(const struct wb_deadletter_config *c, struct wb_log *log)
+{
+	FILE *progress = isatty(STDERR_FILENO) ? stderr : NULL;
+	struct wb_error e = { "" };
+	bool balances = false;
+	int code = exit_code(wb_cmd_audit(c, wb_clock_wall_ms(), log, stdout, progress, &balances, &e), &e);
+
+	return code == EXIT_FOUND && !balances ? EXIT_NONE : code;
+}
+
 static int run(const struct wb_deadletter_config *c, const char *const *words, size_t count)
 {
 	struct wb_log *log = wb_log_open("writebehind-deadletter", &c->log);
@@ -40,8 +54,10 @@ static int run(const struct wb_deadletter_config *c, const char *const *words, s
 			code = EXIT_NONE;
 	} else if (count == 2 && strcmp(words[0], "show") == 0) {
 		code = exit_code(wb_cmd_show(c, words[1], log, stdout, &e), &e);
+	} else if (count == 1 && strcmp(words[0], "audit") == 0) {
+		code = audit(c, log);
 	} else {
-		code = complain(EXIT_USAGE, "say ls, or show PARTITION/OFFSET; --help tells more");
+		code = complain(EXIT_USAGE, "say ls, show PARTITION/OFFSET, or audit; --help tells more");
 	}
 	if ((fflush(stdout) != 0 || ferror(stdout)) && code == EXIT_FOUND)
 		code = complain(EXIT_KAFKA, "cannot write the output");

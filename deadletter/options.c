@@ -10,6 +10,11 @@
 #define MEMBER(m) offsetof(struct wb_deadletter_config, m)
 
 static const struct wb_option rows[] = {
+	{ .key = "kafka.group.id",
+		.type = WB_OPT_STRING,
+		.offset = MEMBER(group),
+		.def = "writebehind",
+		.help = "audit: the consumers' group, whose committed offsets say which writes are behind it" },
 	{ .key = "read.timeout.ms",
 		.type = WB_OPT_DURATION,
 		.offset = MEMBER(timeout_ms),
@@ -40,7 +45,7 @@ static const struct wb_flag flags[] = {
 		.type = WB_FLAG_STRING,
 		.offset = MEMBER(since_text),
 		.arg = "AGE",
-		.help = "ls: only letters that are at most that old (30min, 2h, 7d)" },
+		.help = "ls, audit: only what is at most that old (30min, 2h, 7d)" },
 	{ .name = "limit",
 		.letter = 'n',
 		.type = WB_FLAG_INT,
@@ -48,8 +53,11 @@ static const struct wb_flag flags[] = {
 		.min = 1,
 		.max = LIMIT_MAX,
 		.arg = "N",
-		.help = "ls: the newest N letters (default 50)" },
-	{ .name = "json", .type = WB_FLAG_BOOL, .offset = MEMBER(json), .help = "one JSON object a letter" },
+		.help = "ls: the newest N letters; audit: at most N that do not fit (default 50)" },
+	{ .name = "json",
+		.type = WB_FLAG_BOOL,
+		.offset = MEMBER(json),
+		.help = "one JSON object a letter; audit: one object" },
 	{ .name = "raw",
 		.type = WB_FLAG_BOOL,
 		.offset = MEMBER(raw),
@@ -59,21 +67,28 @@ static const struct wb_flag flags[] = {
 const struct wb_option_table wb_deadletter_option_table = {
 	.program = "writebehind-deadletter",
 	.summary = "lists and shows writes that could never succeed, and why",
-	.usage = "writebehind-deadletter [options] ls | show PARTITION/OFFSET",
+	.usage = "writebehind-deadletter [options] ls | show PARTITION/OFFSET | audit",
 	.epilogue =
 		"Commands:\n"
 		"  ls                      a table of letters, the newest last, and how many there are of each reason\n"
 		"  show PARTITION/OFFSET   one letter: why, where from, its headers, its key and the document\n"
+		"  audit                   whether every write is accounted for, from the topics alone: accepted + "
+		"unaccepted\n"
+		"                          = written + superseded + dead + pending, for every job and every partition "
+		"of\n"
+		"                          untracked writes, and a letter for each that is dead; names what does not "
+		"fit\n"
 		"\n"
 		"Examples:\n"
 		"  writebehind-deadletter ls --since 2h --reason too-large\n"
 		"  writebehind-deadletter show 3/17\n"
 		"  writebehind-deadletter show --raw 3/17 > document.json\n"
 		"  writebehind-deadletter ls --json --limit 1000000 | jq -r .reason | sort | uniq -c\n"
+		"  writebehind-deadletter audit --since 1d\n"
 		"\n"
 		"Exit codes:\n"
-		"  0  found\n"
-		"  1  no such letter\n"
+		"  0  found; audit: the ledger balances\n"
+		"  1  no such letter; audit: it does not balance\n"
 		"  2  a bad option\n"
 		"  3  Kafka could not be read\n",
 	.groups = groups,
