@@ -72,6 +72,7 @@ BIN_report-handler := examples/report/main.c
 ALLOCATOR_writebehind-consumer = $(ALLOCATOR)
 ALLOCATOR_writebehind-producer = $(ALLOCATOR)
 ALLOCATOR_writebehind-publish = $(ALLOCATOR)
+ALLOCATOR_writebehind-deadletter = $(ALLOCATOR)
 PROGRAMS := writebehind-producer writebehind-publish writebehind-consumer writebehind-deadletter writebehind-sandbox
 BINS := $(addprefix $(OUT)/bin/,$(PROGRAMS) report-handler)
 

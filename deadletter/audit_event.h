@@ -55,13 +55,22 @@ static inline int64_t wb_audit_place_offset(uint64_t place)
 /* The order in which they are judged: by owner; what is said about the owner itself, then by the first write. Like strcmp. */
 static inline int wb_audit_event_compare(const struct wb_audit_event *a, const struct wb_audit_event *b)
 {
-	const uint64_t of_a[] = { a->origin, a->id[0], a->id[1], a->kind > WB_AUDIT_LOG, a->first, a->kind, a->place };
-	const uint64_t of_b[] = { b->origin, b->id[0], b->id[1], b->kind > WB_AUDIT_LOG, b->first, b->kind, b->place };
+	bool told_a = a->kind > WB_AUDIT_LOG, told_b = b->kind > WB_AUDIT_LOG;
 
-	for (size_t i = 0; i < sizeof of_a / sizeof *of_a; i++) {
-		if (of_a[i] != of_b[i])
-			return of_a[i] < of_b[i] ? -1 : 1;
-	}
+	if (a->origin != b->origin)
+		return a->origin < b->origin ? -1 : 1;
+	if (a->id[0] != b->id[0])
+		return a->id[0] < b->id[0] ? -1 : 1;
+	if (a->id[1] != b->id[1])
+		return a->id[1] < b->id[1] ? -1 : 1;
+	if (told_a != told_b)
+		return told_a < told_b ? -1 : 1;
+	if (a->first != b->first)
+		return a->first < b->first ? -1 : 1;
+	if (a->kind != b->kind)
+		return a->kind < b->kind ? -1 : 1;
+	if (a->place != b->place)
+		return a->place < b->place ? -1 : 1;
 	return 0;
 }
 

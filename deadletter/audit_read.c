@@ -205,23 +205,22 @@ static void on_letter(void *arg, const struct wb_kafka_record *record)
 	struct reading *r = arg;
 	struct wb_audit_event event = { .kind = WB_AUDIT_LETTER,
 		.place = wb_audit_place(record->partition, record->offset) };
-	struct wb_dead_letter why = { .form = WB_DEAD_LETTER_FULL };
-	struct wb_record_meta meta;
-	struct wb_error unused;
-	bool ours = wb_dead_letter_parse(record->headers, record->header_count, &why);
+	bool ours = wb_header_find(record->headers, record->header_count, "wb-error-reason") != NULL;
+	struct wb_dead_letter why;
+	struct wb_slice job;
 
 	r->ret->records++;
 	note_begin(r, record);
-	/* A malformed header may be why it died: job and number are read first. */
-	if (wb_record_parse(record->headers, record->header_count, &meta, &unused) != WB_REASON_NONE)
-		meta.op_given = false;
-	if (!ours || (!meta.job.data && !set_origin(r, &event, why.origin_topic, why.origin_partition))) {
+	if (ours && wb_record_job(record->headers, record->header_count, &job, &event.first)) {
+		set_job(&event, job);
+	} else if (ours && wb_dead_letter_parse(record->headers, record->header_count, &why) &&
+		set_origin(r, &event, why.origin_topic, why.origin_partition)) {
+		event.first = (uint64_t)why.origin_offset;
+	} else {
 		r->ret->foreign_letters++;
 		return;
 	}
-	if (meta.job.data)
-		set_job(&event, meta.job);
-	event.first = event.last = meta.job.data ? meta.seq : (uint64_t)why.origin_offset;
+	event.last = event.first;
 	add(r, &event);
 }
 
@@ -243,9 +242,9 @@ static void add_run(struct reading *r, int32_t partition)
 static void on_write(void *arg, const struct wb_kafka_record *record)
 {
 	struct reading *r = arg;
-	struct wb_record_meta meta;
-	struct wb_error unused;
+	struct wb_slice job;
 	struct origin *o;
+	uint64_t seq;
 	bool passed;
 
 	r->ret->records++;
@@ -253,16 +252,14 @@ static void on_write(void *arg, const struct wb_kafka_record *record)
 		return; /* of a partition that came after the ends were asked for */
 	o = &r->origins[record->partition];
 	passed = record->offset < o->committed;
-	if (wb_record_parse(record->headers, record->header_count, &meta, &unused) != WB_REASON_NONE)
-		meta.op_given = false;
-	if (meta.job.data) {
+	if (wb_record_job(record->headers, record->header_count, &job, &seq)) {
 		struct wb_audit_event event = { .kind = passed ? WB_AUDIT_PASSED : WB_AUDIT_AHEAD,
-			.first = meta.seq,
-			.last = meta.seq,
+			.first = seq,
+			.last = seq,
 			.topic = r->topic,
 			.place = wb_audit_place(record->partition, record->offset) };
 
-		set_job(&event, meta.job);
+		set_job(&event, job);
 		add(r, &event);
 		return;
 	}
