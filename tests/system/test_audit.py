@@ -7,16 +7,9 @@ import uuid
 import pytest
 
 from harness.process import wait_until
-from harness.programs import run
+from harness.programs import audit, run
 
 POISON = [b"this is not JSON", b'{"pk":"p"}', b'{"id":"a/b","pk":"p"}', b'{"id":"x","pk":{"no":"scalar"}}', b"[1,2]"]
-
-
-def audit(topics, *words):
-    """(exit code, the object)"""
-    done = run("deadletter", "audit", "--json", *words, env=topics.env, check=False, timeout_s=120)
-    assert done.returncode in (0, 1), done.stderr
-    return done.returncode, json.loads(done.stdout)
 
 
 def sides(found):
@@ -40,7 +33,7 @@ def good(prefix, count):
 def wait_until_written(topics, expected, timeout_s=60):
     """Until nothing is pending and so many writes have an outcome."""
     def done():
-        _, found = audit(topics)
+        _, found = audit(topics.env)
         return found["pending"] == 0 and sum(sides(found)[2:5]) == expected
     wait_until(done, timeout_s, "every write to have an outcome", every_s=0.5)
 
@@ -57,11 +50,11 @@ def test_a_mixed_run_balances(kafka, topics, cosmos, start):
     publish_job(topics, good("job", 500) + POISON)
     publish_untracked(kafka, topics, good("raw", 300) + POISON)
     # Before anybody has read them all are pending.
-    code, found = audit(topics)
+    code, found = audit(topics.env)
     assert code == 0 and sides(found) == [810, 0, 0, 0, 0, 810] and not found["groupKnown"]
     start("consumer", [topics.env, cosmos.env])
     wait_until_written(topics, 810)
-    code, found = audit(topics)
+    code, found = audit(topics.env)
     assert code == 0 and sides(found)[:2] == [810, 0] and found["dead"] == 10 and found["misfits"] == []
     assert found["jobs"]["count"] == 1 and found["untracked"]["accepted"] == 305 and found["groupKnown"]
     table = run("deadletter", "audit", env=topics.env).stdout.splitlines()
@@ -69,8 +62,8 @@ def test_a_mixed_run_balances(kafka, topics, cosmos, start):
         found["written"], found["superseded"])
     assert {line.rindex(" ") < len(line) == len(table[0]) for line in table[:3]} == {True}, table
     # All of it is younger than an hour; of what is younger than a millisecond nothing is.
-    assert sides(audit(topics, "--since", "1h")[1]) == sides(found)
-    assert audit(topics, "--since", "1ms")[0] == 0
+    assert sides(audit(topics.env, "--since", "1h")[1]) == sides(found)
+    assert audit(topics.env, "--since", "1ms")[0] == 0
 
 
 @pytest.mark.timeout(240)
@@ -83,18 +76,18 @@ def test_a_consumer_killed_in_the_middle_balances(kafka, topics, cosmos, start):
         count += 5010
         consumer.kill()
         # While nobody reads, nothing is lost.
-        code, found = audit(topics)
+        code, found = audit(topics.env)
         assert code == 0, found
         consumer.start()
     wait_until_written(topics, count, 90)
-    code, found = audit(topics)
+    code, found = audit(topics.env)
     assert code == 0 and sides(found)[:2] == [count, 0] and found["dead"] == 40, found
     # And all of it once more: nothing of that counts.
     consumer.stop()
     kafka.tool("groups", "--group", topics.group, "--topic", topics.writes, "--reset-offsets", "--to-earliest", "--execute")
     consumer.start()
-    wait_until(lambda: audit(topics)[1]["repeats"] >= found["repeats"] + count, 60, "everything to come again", every_s=0.5)
-    code, again = audit(topics)
+    wait_until(lambda: audit(topics.env)[1]["repeats"] >= found["repeats"] + count, 60, "everything to come again", every_s=0.5)
+    code, again = audit(topics.env)
     assert code == 0 and sides(again) == sides(found) and again["letterRepeats"] >= 40, again
 
 
@@ -103,7 +96,7 @@ def test_what_does_not_fit_is_named(kafka, topics, cosmos, start):
     publish_untracked(kafka, topics, good("raw", 20))
     start("consumer", [topics.env, cosmos.env]).wait_ready()
     wait_until_written(topics, 45)
-    assert audit(topics)[0] == 0
+    assert audit(topics.env)[0] == 0
     no_letter, beyond, twice, gone = (uuid.uuid4().hex for _ in range(4))
     end = kafka.end_offsets(topics.writes)[3][1]
     kafka.publish(topics.results, [
@@ -113,7 +106,7 @@ def test_what_does_not_fit_is_named(kafka, topics, cosmos, start):
                               {"job": gone, "written": [0, 1]}],
                         untracked=[{"topic": topics.writes, "partition": 3, "written": [end + 5, end + 6]}])),
         (b"t", accepted(twice, 2)), (None, b"no record of ours")])
-    code, found = audit(topics)
+    code, found = audit(topics.env)
     assert code == 1 and not found["balances"]
     named = {(misfit["fault"], misfit.get("job"), misfit.get("first"), misfit.get("last")) for misfit in found["misfits"]}
     assert named == {("no-letter", no_letter, 1, 1), ("beyond", beyond, 2, 4), ("two-accepted", twice, None, None),
@@ -135,10 +128,10 @@ def test_a_lost_write_is_named(kafka, topics, cosmos, start):
     consumer.stop()
     job = publish_job(topics, good("lost", 6))
     kafka.publish(topics.writes, [(b"k", b'{"id":"k","pk":"p"}')])
-    assert audit(topics)[0] == 0
+    assert audit(topics.env)[0] == 0
     # Somebody moves the group behind them.
     kafka.tool("groups", "--group", topics.group, "--topic", topics.writes, "--reset-offsets", "--to-latest", "--execute")
-    code, found = audit(topics)
+    code, found = audit(topics.env)
     assert code == 1 and found["faults"]["lost"] == 7 and found["pending"] == 0
     assert found["accepted"] == 47 and sum(sides(found)[2:]) == 40
     lost = [misfit for misfit in found["misfits"] if misfit["fault"] == "lost"]
@@ -156,13 +149,13 @@ def test_a_letter_of_a_write_that_was_written_is_named(kafka, topics, cosmos, st
             ("wb-origin-offset", b"0")]
     tracked = [("wb-job", job.encode()), ("wb-seq", b"1")]
     kafka.publish(topics.dead_letters, [(b"k", b"{}", tracked + ours), (b"k", b"another program's", [("x", b"y")])])
-    code, found = audit(topics)
+    code, found = audit(topics.env)
     misfit, = found["misfits"]
     assert code == 1 and (misfit["fault"], misfit["job"], misfit["first"]) == ("stray-letter", job, 1)
     assert "letter" in misfit and found["foreignLetters"] == 1
     # It died when it came again, and the first outcome counts: its letter is a repeat's.
     kafka.publish(topics.results, [(job.encode(), outcomes(jobs=[{"job": job, "dead": [1, 1]}]))])
-    code, found = audit(topics)
+    code, found = audit(topics.env)
     assert code == 0 and found["letterRepeats"] == 1 and found["repeats"] == 1 and found["dead"] == 0
 
 
