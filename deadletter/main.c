@@ -1,10 +1,14 @@
 /* writebehind-deadletter: what died, and why. */
 #include "common/base/clock.h"
+#include "deadletter/cmd_audit.h"
 #include "deadletter/cmd_export.h"
 #include "deadletter/cmd_ls.h"
 #include "deadletter/cmd_show.h"
 #include "deadletter/cmd_stats.h"
 
+#include <unistd.h>
+
+/* Of an audit: FOUND where the ledger balances, NONE where it does not. */
 enum { EXIT_FOUND, EXIT_NONE, EXIT_USAGE, EXIT_KAFKA };
 
 extern char **environ;
@@ -48,6 +52,18 @@ static int exit_code(enum wb_err err, const struct wb_error *e)
 	}
 }
 
+/* found: whether it balances. */
+static enum wb_err audit(
+	const struct wb_deadletter_config *c, struct wb_log *log, uint64_t *ret_found, struct wb_error *e)
+{
+	FILE *progress = isatty(STDERR_FILENO) ? stderr : NULL;
+	bool balances = false;
+	enum wb_err err = wb_cmd_audit(c, wb_clock_wall_ms(), log, stdout, progress, &balances, e);
+
+	*ret_found = balances;
+	return err;
+}
+
 static int run(const struct wb_deadletter_config *c, const char *const *words, size_t count)
 {
 	struct wb_log *log = wb_log_open("writebehind-deadletter", &c->log);
@@ -66,8 +82,10 @@ static int run(const struct wb_deadletter_config *c, const char *const *words, s
 		err = wb_cmd_export(c, log, stdout, &found, &e);
 	else if (count == 1 && strcmp(words[0], "watch") == 0)
 		err = watch(c, log, &e);
+	else if (count == 1 && strcmp(words[0], "audit") == 0)
+		err = audit(c, log, &found, &e);
 	else
-		err = wb_error_set(&e, WB_EINVAL, "say ls, show LETTER, stats, export or watch; --help tells more");
+		err = wb_error_set(&e, WB_EINVAL, "say ls, show LETTER, stats, export, watch or audit; --help tells more");
 	code = exit_code(err, &e);
 	if (code == EXIT_FOUND && found == 0)
 		code = EXIT_NONE;

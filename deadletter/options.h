@@ -12,6 +12,7 @@
 struct wb_deadletter_config {
 	struct wb_kafka_options kafka;
 	int64_t timeout_ms; /* read.timeout.ms */
+	char *group;        /* kafka.group.id */
 	struct wb_log_options log;
 
 	char *topic_state;                      /* topic.dead.letters.state */

@@ -246,6 +246,30 @@ static enum wb_reason read_texts(const struct found *found, struct wb_record_met
 	return reason;
 }
 
+bool wb_record_job(const struct wb_header *headers, size_t count, struct wb_slice *ret_job, uint64_t *ret_seq)
+{
+	static const struct wb_slice name_of_job = WB_SLICE_LIT(WB_HEADER_JOB),
+				     name_of_seq = WB_SLICE_LIT(WB_HEADER_SEQ);
+	const struct wb_header *job = NULL, *seq = NULL;
+	struct wb_error unused;
+	int64_t number;
+
+	for (size_t i = count; i > 0 && !(job && seq); i--) {
+		const struct wb_header *h = &headers[i - 1];
+
+		if (!job && wb_slice_eq(h->name, name_of_job))
+			job = h;
+		else if (!seq && wb_slice_eq(h->name, name_of_seq))
+			seq = h;
+	}
+	if (!job || !seq || !wb_job_id_valid(job->value) ||
+		wb_strict_int64(seq->value, 0, WB_SEQ_MAX, &number, &unused))
+		return false;
+	*ret_job = job->value;
+	*ret_seq = (uint64_t)number;
+	return true;
+}
+
 enum wb_reason wb_record_parse(
 	const struct wb_header *headers, size_t count, struct wb_record_meta *ret, struct wb_error *why)
 {

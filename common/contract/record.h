@@ -54,6 +54,9 @@ struct wb_record_meta {
  * dead letter. */
 enum wb_reason wb_record_parse(
 	const struct wb_header *headers, size_t count, struct wb_record_meta *ret, struct wb_error *why) WB_MUST_USE;
+/* Only the job and the number, as wb_record_parse reads them, for who looks at millions; false: an untracked write. */
+bool wb_record_job(
+	const struct wb_header *headers, size_t count, struct wb_slice *ret_job, uint64_t *ret_seq) WB_MUST_USE;
 /* Writes the headers of a record: those that are set, wb-op only when it is not upsert. seq_text holds the digits of
  * wb-seq while ret is used. Returns how many. */
 size_t wb_record_headers(

@@ -9,6 +9,7 @@ view reads on. BENCH_PRODUCER="KEY=VALUE KEY=VALUE" are settings of the producer
 
 from lib.command import measure
 from lib.intake import Intake
+from figures.audit import audit
 from figures.outage import outage
 from figures.intake_http import http_1, http_100, http_100_one
 from figures.rss import rss
@@ -23,6 +24,7 @@ FIGURES = {
     "publish-2GB": publish,
     "outage": outage,
     "view": view,
+    "audit": audit,
     "rss": rss,  # the last one: it is about the others
 }
 

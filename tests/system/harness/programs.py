@@ -57,6 +57,21 @@ def run(name, *args, env=None, settings=None, input=None, timeout_s=120, check=T
     return done
 
 
+def audit(env, *words):
+    """What `writebehind-deadletter audit` finds: (exit code, its object). 0: the ledger balances; 1: it does not."""
+    done = run("deadletter", "audit", "--json", *words, env=env, check=False)
+    if done.returncode not in (0, 1):
+        raise ProcessFailed(f"the audit ended with {done.returncode}: {done.stderr}")
+    return done.returncode, json.loads(done.stdout)
+
+
+def ledger(env):
+    """The totals of the audit, {"accepted": …, "written": …}; fails unless everything balances."""
+    code, found = audit(env)
+    assert code == 0, found
+    return found
+
+
 class Program(Process):
     """A service (`producer`, `consumer`) with its own port for probes and metrics; several may run side by side.
 

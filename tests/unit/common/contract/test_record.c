@@ -173,6 +173,31 @@ static void half_an_identity_is_none(void **state)
 	}
 }
 
+static void the_identity_alone_is_the_same(void **state)
+{
+	const struct wb_header choices[] = { header("wb-job", LIT(JOB)), header("wb-job", LIT("ABC")),
+		header("wb-job", LIT("ffffffffffffffffffffffffffffffff")), header("wb-seq", LIT("7")),
+		header("wb-seq", LIT("-1")), header("wb-seq", LIT("9007199254740991")), header("wb-op", LIT("strange")),
+		header("Wb-Seq", LIT("8")), header("wb-jobs", LIT(JOB)),
+		header("wb-seq", (struct wb_slice){ NULL, 0 }) };
+	const size_t n = WB_ARRAY_LEN(choices);
+
+	(void)state;
+	for (size_t i = 0; i < n * n * n; i++) {
+		const struct wb_header headers[] = { choices[i % n], choices[i / n % n], choices[i / n / n] };
+		struct wb_record_meta meta;
+		struct wb_error why;
+		struct wb_slice job = { NULL, 0 };
+		uint64_t seq = 0;
+
+		if (wb_record_parse(headers, 3, &meta, &why) != WB_REASON_NONE)
+			assert_true(why.text[0] != '\0');
+		assert_int_equal(wb_record_job(headers, 3, &job, &seq), meta.job.data != NULL);
+		assert_ptr_equal(job.data, meta.job.data);
+		assert_true(seq == meta.seq);
+	}
+}
+
 static void a_malformed_trace_context_is_ignored(void **state)
 {
 	const struct wb_header headers[] = { header("traceparent", (struct wb_slice){ NULL, 0 }) };
@@ -240,6 +265,7 @@ int main(void)
 		cmocka_unit_test(wrong_headers_are_refused_by_name),
 		cmocka_unit_test(an_unknown_operation_keeps_the_writes_identity),
 		cmocka_unit_test(half_an_identity_is_none),
+		cmocka_unit_test(the_identity_alone_is_the_same),
 		cmocka_unit_test(a_malformed_trace_context_is_ignored),
 		cmocka_unit_test(job_ids_are_32_lower_case_digits),
 		cmocka_unit_test(operations_have_words),
