@@ -167,7 +167,7 @@ void wb_alert_json(const struct wb_alert *alert, struct wb_buf *ret)
 	} else if (alert->kind == WB_ALERT_EXPIRY) {
 		put_number(ret, "expiringLetters", (int64_t)alert->expiring);
 		put_time(ret, "expiresAt", alert->expires_ms);
-	} else {
+	} else if (alert->kind != WB_ALERT_TEST) {
 		put_group(ret, alert);
 	}
 	wb_buf_append_char(ret, '}');

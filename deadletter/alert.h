@@ -30,7 +30,8 @@
 	X(WB_ALERT_MOVING, "moving", true)                  /* and goes on */                                     \
 	X(WB_ALERT_RETENTION, "retention", false)           /* its lag comes near the topic's retention */ \
 	X(WB_ALERT_RETENTION_OVER, "retention-over", true)  /* and no longer */                   \
-	X(WB_ALERT_EXPIRY, "expiry", false)                 /* open letters are soon deleted by Kafka */
+	X(WB_ALERT_EXPIRY, "expiry", false)                 /* open letters are soon deleted by Kafka */         \
+	X(WB_ALERT_TEST, "test", false)                     /* someone wants to see whether alerts arrive */
 
 enum wb_alert_kind {
 #define X(symbol, word, over) symbol,

@@ -95,6 +95,10 @@ void wb_alert_title(const struct wb_alert *alert, struct wb_buf *ret)
 		wb_alert_time(alert->expires_ms, ret);
 		return;
 	}
+	if (alert->kind == WB_ALERT_TEST) {
+		wb_buf_append_cstr(ret, "Test of alerts");
+		return;
+	}
 	wb_buf_append_cstr(ret, "Consumer group ");
 	(void)wb_text_line(ret, wb_slice_cstr(alert->group), 60);
 	if (alert->kind == WB_ALERT_STALLED) {
@@ -155,6 +159,8 @@ void wb_alert_lead(const struct wb_alert *alert, struct wb_buf *ret)
 {
 	if (wb_alert_is_letters(alert->kind))
 		letters_lead(alert, ret);
+	else if (alert->kind == WB_ALERT_TEST)
+		wb_buf_append_cstr(ret, "Nothing happened: someone wants to see whether alerts arrive.");
 	else if (alert->kind == WB_ALERT_EXPIRY)
 		wb_buf_append_cstr(
 			ret, "Kafka deletes them then, and what they hold is lost unless they are replayed before.");
@@ -245,7 +251,7 @@ static void put_quoted(struct wb_buf *ret, const char *text)
 
 bool wb_alert_command(const struct wb_alert *alert, unsigned i, struct wb_buf *ret)
 {
-	if (wb_alert_is_letters(alert->kind))
+	if (wb_alert_is_letters(alert->kind) || alert->kind == WB_ALERT_TEST)
 		return letters_command(alert, i, ret);
 	if (alert->kind == WB_ALERT_EXPIRY) {
 		if (i > 1)

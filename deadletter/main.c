@@ -2,6 +2,7 @@
 #include "common/base/clock.h"
 #include "deadletter/cmd_ls.h"
 #include "deadletter/cmd_show.h"
+#include "deadletter/cmd_test_alert.h"
 
 enum { EXIT_FOUND, EXIT_NONE, EXIT_USAGE, EXIT_KAFKA };
 
@@ -40,8 +41,10 @@ static int run(const struct wb_deadletter_config *c, const char *const *words, s
 			code = EXIT_NONE;
 	} else if (count == 2 && strcmp(words[0], "show") == 0) {
 		code = exit_code(wb_cmd_show(c, words[1], log, stdout, &e), &e);
+	} else if (count > 0 && strcmp(words[0], "test-alert") == 0) {
+		code = exit_code(wb_cmd_test_alert(c, count > 1 ? words[1] : NULL, stdout, &e), &e);
 	} else {
-		code = complain(EXIT_USAGE, "say ls, or show PARTITION/OFFSET; --help tells more");
+		code = complain(EXIT_USAGE, "say ls, show PARTITION/OFFSET, or test-alert; --help tells more");
 	}
 	if ((fflush(stdout) != 0 || ferror(stdout)) && code == EXIT_FOUND)
 		code = complain(EXIT_KAFKA, "cannot write the output");

@@ -22,6 +22,7 @@ static const struct wb_option rows[] = {
 static const struct wb_option_group groups[] = {
 	{ .title = "Kafka", .options = wb_kafka_option_rows, .count = WB_KAFKA_OPTION_ROWS, .base = MEMBER(kafka) },
 	{ .title = "Process", .options = rows, .count = WB_ARRAY_LEN(rows) },
+	{ .title = "Alerts", .options = wb_alert_option_rows, .count = WB_ALERT_OPTION_ROWS, .base = MEMBER(alert) },
 	{ .title = "Log", .options = wb_log_command_rows, .count = WB_LOG_OPTION_ROWS, .base = MEMBER(log) },
 };
 
@@ -54,16 +55,23 @@ static const struct wb_flag flags[] = {
 		.type = WB_FLAG_BOOL,
 		.offset = MEMBER(raw),
 		.help = "show: only the original value, byte for byte" },
+	{ .name = "print",
+		.type = WB_FLAG_BOOL,
+		.offset = MEMBER(print),
+		.help = "test-alert: writes the alert to standard output instead of sending it" },
 };
 
 const struct wb_option_table wb_deadletter_option_table = {
 	.program = "writebehind-deadletter",
 	.summary = "lists and shows writes that could never succeed, and why",
-	.usage = "writebehind-deadletter [options] ls | show PARTITION/OFFSET",
+	.usage = "writebehind-deadletter [options] ls | show PARTITION/OFFSET | test-alert [FILE|-]",
 	.epilogue =
 		"Commands:\n"
 		"  ls                      a table of letters, the newest last, and how many there are of each reason\n"
 		"  show PARTITION/OFFSET   one letter: why, where from, its headers, its key and the document\n"
+		"  test-alert [FILE|-]     sends an alert (one that says it is a test, or one as JSON) and says what "
+		"became "
+		"of it\n"
 		"\n"
 		"Examples:\n"
 		"  writebehind-deadletter ls --since 2h --reason too-large\n"
@@ -75,7 +83,7 @@ const struct wb_option_table wb_deadletter_option_table = {
 		"  0  found\n"
 		"  1  no such letter\n"
 		"  2  a bad option\n"
-		"  3  Kafka could not be read\n",
+		"  3  Kafka could not be read, or an alert was not taken\n",
 	.groups = groups,
 	.group_count = WB_ARRAY_LEN(groups),
 	.flags = flags,

@@ -6,6 +6,7 @@
 #include "common/base/options.h"
 #include "common/contract/reason.h"
 #include "common/kafka/options.h"
+#include "deadletter/alert_options.h"
 
 #define WB_DEADLETTER_POSITIONALS 2 /* the command and its argument */
 
@@ -13,12 +14,14 @@ struct wb_deadletter_config {
 	struct wb_kafka_options kafka;
 	int64_t timeout_ms; /* read.timeout.ms */
 	struct wb_log_options log;
+	struct wb_alert_options alert;
 
 	const char *reason_text;   /* --reason */
 	const char *job;           /* --job */
 	const char *since_text;    /* --since */
 	int64_t limit;             /* --limit */
 	bool json, raw;            /* --json, --raw */
+	bool print;                /* --print */
 
 	enum wb_reason reason;     /* NONE: all */
 	int64_t since_ms;          /* wall clock; 0: from the beginning */
