@@ -1,6 +1,7 @@
 #include "deadletter/cmd_test_alert.h"
 
 #include "common/base/clock.h"
+#include "common/base/crypto.h"
 #include "common/base/json_scan.h"
 #include "common/base/mem.h"
 #include "deadletter/alert.h"
@@ -77,12 +78,40 @@ static enum wb_err send_mail(const struct wb_deadletter_config *config, const st
 	return err;
 }
 
+static enum wb_err call_hook(const struct wb_deadletter_config *config, const struct wb_alert *alert, FILE *out,
+	bool *ret_wanted, struct wb_error *e)
+{
+	struct wb_hook_settings hook;
+	struct wb_hook_outcome outcome;
+	struct wb_buf body;
+	enum wb_err err = wb_alert_options_hook(&config->alert, &hook, ret_wanted, e);
+
+	if (err != WB_OK || !*ret_wanted)
+		return err;
+	wb_buf_init(&body, WB_ALERT_HOOK_BYTES_MAX);
+	wb_alert_hook_body((enum wb_alert_hook_format)config->alert.hook_format, config->alert.name, alert, &body);
+	err = wb_buf_status(&body);
+	if (err != WB_OK) {
+		err = wb_error_set(e, err, "the webhook's body is larger than %u bytes", WB_ALERT_HOOK_BYTES_MAX);
+	} else if (config->print) {
+		(void)fprintf(out, "%s\n", body.data);
+	} else {
+		wb_hook_post(&hook, alert->id, wb_clock_wall_ms(), wb_buf_slice(&body), &outcome);
+		(void)fprintf(out, "webhook: %s: %s\n", outcome.accepted ? "accepted" : "try again", outcome.text);
+		if (!outcome.accepted)
+			err = wb_error_set(e, WB_EIO, "the webhook did not take the alert");
+	}
+	wb_buf_release(&body);
+	wb_crypto_wipe(&hook, sizeof hook);
+	return err;
+}
+
 enum wb_err wb_cmd_test_alert(
 	const struct wb_deadletter_config *config, const char *file, FILE *out, struct wb_error *e)
 {
 	struct wb_alert *alert = wb_xcalloc(1, sizeof *alert);
 	enum wb_err err = WB_OK;
-	bool mail = false;
+	bool mail = false, hook = false;
 
 	if (file)
 		err = read_alert(file, alert, e);
@@ -90,8 +119,14 @@ enum wb_err wb_cmd_test_alert(
 		make_test(alert);
 	if (err == WB_OK)
 		err = send_mail(config, alert, out, &mail, e);
-	if (err == WB_OK && !mail)
-		err = wb_error_set(e, WB_EINVAL, "no alerts are configured: set alert.mail.to");
+	/* A channel that fails does not keep the alert from the other. */
+	if (err == WB_OK || err == WB_EIO) {
+		enum wb_err other = call_hook(config, alert, out, &hook, e);
+
+		err = err == WB_OK ? other : err;
+	}
+	if (err == WB_OK && !mail && !hook)
+		err = wb_error_set(e, WB_EINVAL, "no alerts are configured: set alert.mail.to or alert.webhook.url");
 	free(alert);
 	return err;
 }

@@ -190,7 +190,7 @@ def test_one_address_that_is_gone_does_not_keep_the_alert_from_the_others(mail_s
 
 
 @pytest.mark.parametrize("change, says", [
-    ({"ALERT_MAIL_TO": None}, "set alert.mail.to"),
+    ({"ALERT_MAIL_TO": None}, "set alert.mail.to or"),
     ({"ALERT_MAIL_FROM": None}, "alert.mail.from is needed"),
     ({"ALERT_MAIL_TO": "Ops <ops@example.org>"}, "is no address such as"),
     ({"SMTP_URL": None}, "smtp.url is needed"),
