@@ -2,6 +2,7 @@
 
 #include "deadletter/audit_report.h"
 
+#define LIMIT_DEFAULT 50
 /* 24 MiB. More would not be faster: runs of this size are merged in one go up to billions of events. */
 #define EVENTS_IN_MEMORY (512u << 10)
 

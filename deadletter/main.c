@@ -5,6 +5,7 @@
 #include "deadletter/cmd_ls.h"
 #include "deadletter/cmd_show.h"
 #include "deadletter/cmd_stats.h"
+#include "deadletter/cmd_test_alert.h"
 
 #include <unistd.h>
 
@@ -84,8 +85,11 @@ static int run(const struct wb_deadletter_config *c, const char *const *words, s
 		err = watch(c, log, &e);
 	else if (count == 1 && strcmp(words[0], "audit") == 0)
 		err = audit(c, log, &found, &e);
+	else if (count > 0 && strcmp(words[0], "test-alert") == 0)
+		err = wb_cmd_test_alert(c, count > 1 ? words[1] : NULL, stdout, &e);
 	else
-		err = wb_error_set(&e, WB_EINVAL, "say ls, show LETTER, stats, export, watch or audit; --help tells more");
+		err = wb_error_set(&e, WB_EINVAL,
+			"say ls, show LETTER, stats, export, watch, audit or test-alert; --help tells more");
 	code = exit_code(err, &e);
 	if (code == EXIT_FOUND && found == 0)
 		code = EXIT_NONE;

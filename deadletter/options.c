@@ -33,6 +33,7 @@ static const struct wb_option rows[] = {
 static const struct wb_option_group groups[] = {
 	{ .title = "Kafka", .options = wb_kafka_option_rows, .count = WB_KAFKA_OPTION_ROWS, .base = MEMBER(kafka) },
 	{ .title = "Dead letters", .options = rows, .count = WB_ARRAY_LEN(rows) },
+	{ .title = "Alerts", .options = wb_alert_option_rows, .count = WB_ALERT_OPTION_ROWS, .base = MEMBER(alert) },
 	{ .title = "Log", .options = wb_log_command_rows, .count = WB_LOG_OPTION_ROWS, .base = MEMBER(log) },
 };
 
@@ -110,12 +111,16 @@ static const struct wb_flag flags[] = {
 		.type = WB_FLAG_BOOL,
 		.offset = MEMBER(no_index),
 		.help = "read the topics from their beginning and keep nothing on disk" },
+	{ .name = "print",
+		.type = WB_FLAG_BOOL,
+		.offset = MEMBER(print),
+		.help = "test-alert: writes the alert to standard output instead of sending it" },
 };
 
 const struct wb_option_table wb_deadletter_option_table = {
 	.program = "writebehind-deadletter",
 	.summary = "lists, shows and counts writes that could never succeed, and why; proves that none is missing",
-	.usage = "writebehind-deadletter [options] ls | show LETTER | stats | export | watch | audit",
+	.usage = "writebehind-deadletter [options] ls | show LETTER | stats | export | watch | audit | test-alert [FILE|-]",
 	.epilogue = "Commands:\n"
 		    "  ls            a table of letters, the newest first\n"
 		    "  show LETTER   one letter: why, what usually mends it, where from, its headers, the document, "
@@ -126,10 +131,11 @@ const struct wb_option_table wb_deadletter_option_table = {
 		    "  audit         whether every write is accounted for, from the topics alone: accepted + unaccepted\n"
 		    "                = written + superseded + dead + pending, for every job and every partition of untracked\n"
 		    "                writes, and a letter for each that is dead; names what does not fit\n"
+		    "  test-alert [FILE|-]   sends an alert (one that says it is a test, or one as JSON) and says what became of it\n"
 		    "\n"
 		    "LETTER is PARTITION/OFFSET as ls shows it, or an identity: JOB/SEQ, or TOPIC/PARTITION/OFFSET of "
 		    "the write.\n"
-		    "Filters go with every command but show and audit (which takes --since); without --state, letters are those that are open.\n"
+		    "Filters go with every command but show, test-alert and audit (which takes --since); without --state, letters are those that are open.\n"
 		    "What was read is kept in ~/.cache/writebehind (XDG_CACHE_HOME), without documents; it may be "
 		    "deleted at any time.\n"
 		    "\n"
@@ -145,7 +151,7 @@ const struct wb_option_table wb_deadletter_option_table = {
 		    "  0  found; audit: the ledger balances\n"
 		    "  1  no such letter; audit: it does not balance\n"
 		    "  2  a bad option\n"
-		    "  3  Kafka or the index could not be read\n",
+		    "  3  Kafka or the index could not be read, or an alert was not taken\n",
 	.groups = groups,
 	.group_count = WB_ARRAY_LEN(groups),
 	.flags = flags,

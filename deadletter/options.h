@@ -6,6 +6,7 @@
 #include "common/base/options.h"
 #include "common/contract/reason.h"
 #include "common/kafka/options.h"
+#include "deadletter/alert_options.h"
 
 #define WB_DEADLETTER_POSITIONALS 2 /* the command and its argument */
 
@@ -14,6 +15,7 @@ struct wb_deadletter_config {
 	int64_t timeout_ms; /* read.timeout.ms */
 	char *group;        /* kafka.group.id */
 	struct wb_log_options log;
+	struct wb_alert_options alert;
 
 	char *topic_state;                      /* topic.dead.letters.state */
 	const char *reason_text;                /* --reason */
@@ -21,7 +23,7 @@ struct wb_deadletter_config {
 	const char *state, *where, *cursor;     /* --state, --where, --cursor */
 	const char *since_text, *until_text;    /* --since, --until */
 	int64_t status, limit;                  /* --status, --limit */
-	bool json, raw, no_index;               /* --json, --raw, --no-index */
+	bool json, raw, no_index, print;        /* --json, --raw, --no-index, --print */
 
 	enum wb_reason reason;                  /* NONE: all, or others' letters */
 	bool not_ours;     /* --reason none: others' letters */

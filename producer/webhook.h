@@ -1,50 +1,29 @@
 /* The webhook that tells of a job's end, as Standard Webhooks 1.0 has it (github.com/standard-webhooks/standard-webhooks,
- * spec/standard-webhooks.md): secrets, signature, body, and what an answer means for the next attempt.
+ * spec/standard-webhooks.md): id, body, and what an answer means for the next attempt.
  *
- * Every attempt of a job has the same webhook-id, so that a receiver can drop repeats; timestamp and signature are the
- * attempt's. Nothing here logs, and no secret goes into an error.
+ * Every attempt of a job has the same webhook-id, so that a receiver can drop repeats; timestamp and signature
+ * (common/contract/webhook.h) are the attempt's. Nothing here logs.
  * Pure: time and randomness are arguments. Thread-safe.
  */
 #ifndef WB_PRODUCER_WEBHOOK_H
 #define WB_PRODUCER_WEBHOOK_H
 
 #include "common/base/buf.h"
-#include "common/base/error.h"
 #include "common/base/slice.h"
+#include "common/contract/webhook.h"
 #include "producer/job_table.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#define WB_WEBHOOK_SECRET_MIN   24 /* bytes, decoded */
-#define WB_WEBHOOK_SECRET_MAX   64
 #define WB_WEBHOOK_ID_SIZE      (sizeof "job_" + WB_JOB_ID_LEN)
 #define WB_WEBHOOK_ATTEMPTS_MAX 10
-
-struct wb_webhook_secret {
-	uint8_t bytes[WB_WEBHOOK_SECRET_MAX];
-	size_t len;
-};
-
-/* The present secret, and the one before it while receivers change over. */
-struct wb_webhook_secrets {
-	struct wb_webhook_secret secret[2];
-	unsigned count;
-};
-
-/* Reads "whsec_" and base64. WB_EINVAL with a sentence that says what is allowed. */
-enum wb_err wb_webhook_secret_parse(
-	struct wb_slice text, struct wb_webhook_secret *ret, struct wb_error *e) WB_MUST_USE;
 
 /* "job_" and the job's id. */
 void wb_webhook_id(const char *job, char ret[WB_WEBHOOK_ID_SIZE]);
 /* Appends {"type":"job.ended","timestamp":…,"data":…}: the time of the end, and the job as GET shows it but for its
  * callback, which changes with every attempt. */
 void wb_webhook_body(const struct wb_job_info *info, struct wb_buf *ret);
-/* Appends the webhook-signature header's value: "v1,…" for each secret with a space between. */
-void wb_webhook_sign(const struct wb_webhook_secrets *secrets, const char *id, int64_t timestamp_s,
-	struct wb_slice body, struct wb_buf *ret);
-
 enum wb_webhook_verdict {
 	WB_WEBHOOK_DELIVERED,
 	WB_WEBHOOK_RETRY,
@@ -59,7 +38,5 @@ enum wb_webhook_verdict wb_webhook_judge(int status, unsigned attempt);
 int64_t wb_webhook_delay_ms(unsigned attempts, int64_t retry_after_ms, uint64_t random);
 /* A random number for that, which is the same in every process. */
 uint64_t wb_webhook_random(const char *job, unsigned attempts);
-/* Reads Retry-After: seconds, or a date (RFC 9110 section 10.2.3). 0 for what is neither or has passed. */
-int64_t wb_webhook_retry_after_ms(struct wb_slice value, int64_t wall_ms);
 
 #endif
