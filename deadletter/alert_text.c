@@ -163,7 +163,7 @@ void wb_alert_lead(const struct wb_alert *alert, struct wb_buf *ret)
 		wb_buf_append_cstr(ret, "Nothing happened: someone wants to see whether alerts arrive.");
 	else if (alert->kind == WB_ALERT_EXPIRY)
 		wb_buf_append_cstr(
-			ret, "Kafka deletes them then, and what they hold is lost unless they are replayed before.");
+			ret, "Kafka deletes them then, and what they hold is lost unless they are dealt with before.");
 	else
 		group_lead(alert, ret);
 }
@@ -217,14 +217,14 @@ static bool letters_command(const struct wb_alert *alert, unsigned i, struct wb_
 	} else if (count->examples == 0) {
 		if (i > 1)
 			return false;
-		wb_buf_appendf(
-			ret, "writebehind-deadletter replay --reason %s --dry-run", wb_alert_reason_text(reason));
+		wb_buf_appendf(ret, "writebehind-deadletter export --reason %s > letters.ndjson",
+			wb_alert_reason_text(reason));
 	} else if (i == 1) {
 		wb_buf_appendf(ret, "writebehind-deadletter show %d/%lld", (int)count->example[0].partition,
 			(long long)count->example[0].offset);
 	} else if (i == 2) {
-		wb_buf_appendf(
-			ret, "writebehind-deadletter replay --reason %s --dry-run", wb_alert_reason_text(reason));
+		wb_buf_appendf(ret, "writebehind-deadletter export --reason %s > letters.ndjson",
+			wb_alert_reason_text(reason));
 	} else {
 		return false;
 	}
@@ -258,7 +258,7 @@ bool wb_alert_command(const struct wb_alert *alert, unsigned i, struct wb_buf *r
 			return false;
 		wb_buf_append_cstr(ret,
 			i == 0 ? "writebehind-deadletter ls --state open"
-			       : "writebehind-deadletter replay --state open --dry-run");
+			       : "writebehind-deadletter export > letters.ndjson");
 		return true;
 	}
 	if (i > 0)

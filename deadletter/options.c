@@ -70,7 +70,8 @@ static const struct wb_flag flags[] = {
 		.type = WB_FLAG_STRING,
 		.offset = MEMBER(since_text),
 		.arg = "WHEN",
-		.help = "only letters that died since then (audit: only what is younger): 30min, 2h, 7d ago, or 2026-01-02T03:04:05Z" },
+		.help = "only letters that died since then (audit: only what is younger): 30min, 2h, 7d ago, or "
+			"2026-01-02T03:04:05Z" },
 	{ .name = "until",
 		.type = WB_FLAG_STRING,
 		.offset = MEMBER(until_text),
@@ -120,38 +121,43 @@ static const struct wb_flag flags[] = {
 const struct wb_option_table wb_deadletter_option_table = {
 	.program = "writebehind-deadletter",
 	.summary = "lists, shows and counts writes that could never succeed, and why; proves that none is missing",
-	.usage = "writebehind-deadletter [options] ls | show LETTER | stats | export | watch | audit | test-alert [FILE|-]",
-	.epilogue = "Commands:\n"
-		    "  ls            a table of letters, the newest first\n"
-		    "  show LETTER   one letter: why, what usually mends it, where from, its headers, the document, "
-		    "its history\n"
-		    "  stats         how many by reason, container and hour, and when the oldest expires\n"
-		    "  export        all of them with key, value and headers, one JSON object a line\n"
-		    "  watch         a line for each letter as it comes, until Ctrl-C\n"
-		    "  audit         whether every write is accounted for, from the topics alone: accepted + unaccepted\n"
-		    "                = written + superseded + dead + pending, for every job and every partition of untracked\n"
-		    "                writes, and a letter for each that is dead; names what does not fit\n"
-		    "  test-alert [FILE|-]   sends an alert (one that says it is a test, or one as JSON) and says what became of it\n"
-		    "\n"
-		    "LETTER is PARTITION/OFFSET as ls shows it, or an identity: JOB/SEQ, or TOPIC/PARTITION/OFFSET of "
-		    "the write.\n"
-		    "Filters go with every command but show, test-alert and audit (which takes --since); without --state, letters are those that are open.\n"
-		    "What was read is kept in ~/.cache/writebehind (XDG_CACHE_HOME), without documents; it may be "
-		    "deleted at any time.\n"
-		    "\n"
-		    "Examples:\n"
-		    "  writebehind-deadletter ls --since 2h --reason too-large\n"
-		    "  writebehind-deadletter show 3/17\n"
-		    "  writebehind-deadletter show --raw 3/17 > document.json\n"
-		    "  writebehind-deadletter ls --where /customer/country=DE\n"
-		    "  writebehind-deadletter export --container shop/orders > letters.ndjson\n"
-		    "  writebehind-deadletter audit --since 1d\n"
-		    "\n"
-		    "Exit codes:\n"
-		    "  0  found; audit: the ledger balances\n"
-		    "  1  no such letter; audit: it does not balance\n"
-		    "  2  a bad option\n"
-		    "  3  Kafka or the index could not be read, or an alert was not taken\n",
+	.usage = "writebehind-deadletter [options] ls | show LETTER | stats | export | watch | audit | test-alert "
+		 "[FILE|-]",
+	.epilogue =
+		"Commands:\n"
+		"  ls            a table of letters, the newest first\n"
+		"  show LETTER   one letter: why, what usually mends it, where from, its headers, the document, "
+		"its history\n"
+		"  stats         how many by reason, container and hour, and when the oldest expires\n"
+		"  export        all of them with key, value and headers, one JSON object a line\n"
+		"  watch         a line for each letter as it comes, until Ctrl-C\n"
+		"  audit         whether every write is accounted for, from the topics alone: accepted + unaccepted\n"
+		"                = written + superseded + dead + pending, for every job and every partition of "
+		"untracked\n"
+		"                writes, and a letter for each that is dead; names what does not fit\n"
+		"  test-alert [FILE|-]   sends an alert (one that says it is a test, or one as JSON) and says what "
+		"became of it\n"
+		"\n"
+		"LETTER is PARTITION/OFFSET as ls shows it, or an identity: JOB/SEQ, or TOPIC/PARTITION/OFFSET of "
+		"the write.\n"
+		"Filters go with every command but show, test-alert and audit (which takes --since); without --state, "
+		"letters are those that are open.\n"
+		"What was read is kept in ~/.cache/writebehind (XDG_CACHE_HOME), without documents; it may be "
+		"deleted at any time.\n"
+		"\n"
+		"Examples:\n"
+		"  writebehind-deadletter ls --since 2h --reason too-large\n"
+		"  writebehind-deadletter show 3/17\n"
+		"  writebehind-deadletter show --raw 3/17 > document.json\n"
+		"  writebehind-deadletter ls --where /customer/country=DE\n"
+		"  writebehind-deadletter export --container shop/orders > letters.ndjson\n"
+		"  writebehind-deadletter audit --since 1d\n"
+		"\n"
+		"Exit codes:\n"
+		"  0  found; audit: the ledger balances\n"
+		"  1  no such letter; audit: it does not balance\n"
+		"  2  a bad option\n"
+		"  3  Kafka or the index could not be read, or an alert was not taken\n",
 	.groups = groups,
 	.group_count = WB_ARRAY_LEN(groups),
 	.flags = flags,

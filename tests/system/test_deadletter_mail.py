@@ -89,7 +89,7 @@ def test_a_mail_says_the_facts_and_nothing_hostile_gets_through(mail_server):
     for content in text, page:
         assert not any(c in content for c in "\x1b\x00\u202e") and "caf\u00e9 \U0001f4a5" in content
     assert "missing-id: 3 new, 3 in all" in text and "3/17, 2026-01-02 03:04:05 UTC" in text
-    assert "writebehind-deadletter show 3/17" in text and "replay --reason missing-id" in text
+    assert "writebehind-deadletter show 3/17" in text and "export --reason missing-id" in text
     assert not any(line.startswith(("Bcc", ".")) for line in text.splitlines())
     tags = Tags(page)
     assert tags.names <= {"html", "body", "h3", "p", "table", "tr", "th", "td", "b", "pre", "br", "code"}

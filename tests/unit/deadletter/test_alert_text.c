@@ -54,7 +54,7 @@ static void titles(void **state)
 static void commands_can_be_pasted(void **state)
 {
 	static const char *const expected[] = { "writebehind-deadletter ls", "writebehind-deadletter show 3/17",
-		"writebehind-deadletter replay --reason missing-id --dry-run" };
+		"writebehind-deadletter export --reason missing-id > letters.ndjson" };
 	struct wb_alert a = hostile_alert();
 	struct wb_buf b;
 
