@@ -113,6 +113,7 @@ struct chunk {
 	struct wb_selection *selection;
 	struct wb_index_letter rows[WB_SELECT_CHUNK];
 	struct wb_letter_place places[WB_SELECT_CHUNK];
+	bool fits[WB_SELECT_CHUNK]; /* its document does */
 	size_t count, room;
 	uint64_t left;
 	wb_selected_fn fn;
@@ -129,13 +130,38 @@ static bool on_row(void *arg, const struct wb_index_letter *row)
 	return c->count < c->room;
 }
 
+static bool on_candidate(void *arg, size_t at, const struct wb_letter *letter)
+{
+	struct chunk *c = arg;
+
+	c->fits[at] = document_fits(c->selection, letter->record->value);
+	return true;
+}
+
+/* Leaves the newest rows whose documents fit, at most as many as are wanted. Letters are fetched partition by partition:
+ * whoever stopped at the first that fit would not have the newest. */
+static enum wb_err keep_fitting(struct chunk *c, struct wb_catalogue *catalogue, struct wb_error *e)
+{
+	size_t kept = 0;
+	enum wb_err err;
+
+	memset(c->fits, 0, sizeof c->fits);
+	err = wb_catalogue_fetch(catalogue, c->places, c->count, on_candidate, c, e);
+	for (size_t i = 0; i < c->count && kept < c->left; i++) {
+		if (!c->fits[i])
+			continue;
+		c->rows[kept] = c->rows[i];
+		c->places[kept++] = c->places[i];
+	}
+	c->count = kept;
+	return err;
+}
+
 static bool on_letter(void *arg, size_t at, const struct wb_letter *letter)
 {
 	struct chunk *c = arg;
 	struct wb_index_letter row;
 
-	if (!document_fits(c->selection, letter->record->value))
-		return true;
 	wb_letter_index(letter, &row);
 	row.state = c->rows[at].state;
 	c->left--;
@@ -170,19 +196,24 @@ enum wb_err wb_selection_each(struct wb_selection *s, struct wb_catalogue *catal
 	}
 	while (err == WB_OK && c->left > 0 && !c->stopped) {
 		const struct wb_index_letter *last;
+		bool more;
 
 		c->count = 0;
 		c->room = s->where.count == 0 && c->left < WB_SELECT_CHUNK ? (size_t)c->left : WB_SELECT_CHUNK;
 		err = wb_index_each(wb_catalogue_index(catalogue), &filter, on_row, c, e);
 		if (err != WB_OK || c->count == 0)
 			break;
-		err = wb_catalogue_fetch(catalogue, c->places, c->count, on_letter, c, e);
+		more = c->count == c->room;
 		last = &c->rows[c->count - 1];
 		filter.has_before = true;
 		filter.before_died_ms = last->died_ms;
 		filter.before_partition = last->partition;
 		filter.before_offset = last->offset;
-		if (c->count < c->room)
+		if (s->where.count)
+			err = keep_fitting(c, catalogue, e);
+		if (err == WB_OK && c->count > 0)
+			err = wb_catalogue_fetch(catalogue, c->places, c->count, on_letter, c, e);
+		if (!more)
 			break;
 	}
 	free(c);

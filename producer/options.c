@@ -149,7 +149,7 @@ static const struct wb_option callback_rows[] = {
 #define STRUCT struct wb_producer_config
 static const struct wb_option service_process_rows[] = {
 	ROW(WB_OPT_DURATION, linger_ms, "publish.linger.ms", "0", 0, 10 * SECOND,
-		"How long a record waits for others that travel with it"),
+		"How long a record waits for others that travel with it; those of a stream at least 5 ms"),
 	ROW(WB_OPT_BYTES, memory_budget_bytes, "memory.budget.bytes", "128MiB", 8 * MIB, 1024 * 1024 * MIB,
 		"Memory for bodies, their records and the queue to Kafka; at the mark requests are answered with 503"),
 	ROW(WB_OPT_DURATION, startup_timeout_ms, "startup.timeout.ms", "30s", SECOND, 3600 * SECOND,

@@ -37,6 +37,26 @@ void wb_flight_unref(struct wb_flight *f)
 	free(f);
 }
 
+static void no_longer_loose(struct wb_flight *f)
+{
+	if (atomic_exchange(&f->loose, false))
+		atomic_fetch_sub(&f->lane->loose, 1);
+}
+
+void wb_flight_let_loose(struct wb_flight *f)
+{
+	atomic_fetch_add(&f->lane->loose, 1);
+	atomic_store(&f->loose, true);
+	/* The last record may have been settled before anybody could see the mark. */
+	if (atomic_load(&f->unsettled) == 0)
+		no_longer_loose(f);
+}
+
+struct wb_publish_lane *wb_publish_lane_of(struct wb_publish_lane *own, struct wb_publish_lane *other)
+{
+	return atomic_load(&other->loose) > 0 ? other : own;
+}
+
 /* Ends the job for its submitter; only the first call does. */
 static void finish(struct wb_flight *f, enum wb_err err, const char *why)
 {
@@ -57,8 +77,10 @@ static void finish(struct wb_flight *f, enum wb_err err, const char *why)
 	wb_mutex_unlock(&p->lock);
 	if (!first)
 		return;
+	if (atomic_load(&f->unsettled) > 0)
+		wb_flight_let_loose(f);
 	if (err == WB_OK) {
-		wb_counter_add(p->jobs, 1);
+		wb_counter_add(p->jobs_accepted, 1);
 		wb_counter_add(p->records, (double)f->count);
 		wb_counter_add(p->bytes, (double)f->bytes);
 		wb_histogram_observe(p->seconds, (double)(wb_clock_mono_us() - f->start_us) / 1e6);
@@ -168,6 +190,7 @@ void wb_flight_settle(struct wb_flight *f, size_t n)
 {
 	if (atomic_fetch_sub(&f->unsettled, n) != n)
 		return;
+	no_longer_loose(f);
 	release_memory(f);
 	conclude(f);
 	wb_flight_unref(f);
@@ -193,11 +216,11 @@ static void on_record_ack(void *arg, const struct wb_kafka_ack *ack)
 /* Sends on; returns false when the producer's queue is full. Only one thread at a time may be in here. */
 static bool send_records(struct wb_flight *f)
 {
-	const struct wb_publisher_settings *s = &f->publisher->settings;
 	enum wb_err err = WB_OK;
 
 	while (f->next < f->count && atomic_load_explicit(&f->failed, memory_order_relaxed) == WB_OK) {
-		err = wb_outgoing_write(s->kafka, &f->target, f->next, &f->batch.writes[f->next], on_record_ack, f);
+		err = wb_outgoing_write(
+			f->lane->kafka, &f->target, f->next, &f->batch.writes[f->next], on_record_ack, f);
 		if (err != WB_OK)
 			break;
 		f->next++;
@@ -296,10 +319,12 @@ struct wb_publisher *wb_publisher_new(const struct wb_publisher_settings *settin
 	struct wb_metrics *m = settings->metrics;
 
 	p->settings = *settings;
+	p->jobs.kafka = settings->kafka;
+	p->streams.kafka = settings->stream_kafka;
 	TAILQ_INIT(&p->active);
 	TAILQ_INIT(&p->stalled);
 	TAILQ_INIT(&p->open);
-	p->jobs = wb_metrics_counter(m, "writebehind_jobs_accepted_total", "Jobs that were accepted", "");
+	p->jobs_accepted = wb_metrics_counter(m, "writebehind_jobs_accepted_total", "Jobs that were accepted", "");
 	p->records = wb_metrics_counter(
 		m, "writebehind_records_published_total", "Records of accepted jobs that Kafka acknowledged", "");
 	p->bytes = wb_metrics_counter(
@@ -412,6 +437,7 @@ void wb_publisher_submit(struct wb_publisher *p, const struct wb_publish_job *jo
 	struct wb_flight *f = wb_flight_new(p, job);
 	bool wait, through = false;
 
+	f->lane = wb_publish_lane_of(&p->jobs, &p->streams);
 	f->batch = *batch;
 	wb_batch_init(batch, batch->max);
 	f->memory = memory;

@@ -17,8 +17,16 @@
 
 /* A job on its way. Its owner holds it until it is done, and so do the acknowledgements of its records, the one of its
  * accepted record and the sender. */
+/* A Kafka client. What it took it sends in its order; between two clients there is none. */
+struct wb_publish_lane {
+	struct wb_kafka_producer *kafka;
+	atomic_size_t loose; /* flights that ended for their owners while the client still has records of theirs */
+};
+
 struct wb_flight {
 	struct wb_publisher *publisher;
+	struct wb_publish_lane *lane; /* of its records */
+	atomic_bool loose; /* counted so */
 	char job[WB_JOB_ID_SIZE];
 	char *names; /* one piece of memory for database, container and callback */
 	struct wb_slice callback;
@@ -59,6 +67,7 @@ TAILQ_HEAD(wb_flights, wb_flight);
 
 struct wb_publisher {
 	struct wb_publisher_settings settings;
+	struct wb_publish_lane jobs, streams;
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
 	pthread_t thread;
@@ -74,7 +83,7 @@ struct wb_publisher {
 	pthread_mutex_t random_lock;
 	uint8_t random[512]; /* asked for together: by itself that costs a microsecond a job */
 	size_t random_left; /* of it, at its end */
-	struct wb_counter *jobs, *records, *bytes;
+	struct wb_counter *jobs_accepted, *records, *bytes;
 	struct wb_histogram *seconds;
 };
 
@@ -85,6 +94,11 @@ void wb_flight_unref(struct wb_flight *f);
 void wb_flight_note_failure(struct wb_flight *f, enum wb_err err, const char *why);
 /* n records less are unsettled; the last ones bring the accepted record on its way. */
 void wb_flight_settle(struct wb_flight *f, size_t n);
+/* The flight ends for its owner. While records of it are with their client, whatever comes next goes the same way: who was
+ * refused and sends something newer is not overtaken by it. */
+void wb_flight_let_loose(struct wb_flight *f);
+/* own, or the other one where flights are loose there. */
+struct wb_publish_lane *wb_publish_lane_of(struct wb_publish_lane *own, struct wb_publish_lane *other);
 /* Queues the flight for the publisher's thread, unless it is done. */
 void wb_flight_stall(struct wb_flight *f);
 /* Tells a stream's owner that it may try again, if it is still open. */

@@ -36,6 +36,7 @@ struct wb_publish_stream *wb_publish_stream_open(
 {
 	struct wb_flight *f = wb_flight_new(p, job);
 
+	f->lane = wb_publish_lane_of(&p->streams, &p->jobs);
 	f->stream = true;
 	f->target.values_stay = true;
 	wb_mutex_init(&f->room_lock);
@@ -153,7 +154,7 @@ enum wb_err wb_publish_stream_send(struct wb_publish_stream *s, struct wb_publis
 	atomic_fetch_add(&p->senders, 1);
 	err = failure_of(f, e);
 	if (err == WB_OK)
-		err = wb_outgoing_write(p->settings.stream_kafka, &f->target, f->count, write, on_block_ack, block);
+		err = wb_outgoing_write(f->lane->kafka, &f->target, f->count, write, on_block_ack, block);
 	else
 		block = NULL;
 	atomic_fetch_sub(&p->senders, 1);
@@ -222,6 +223,7 @@ void wb_publish_stream_abort(struct wb_publish_stream **stream)
 	wb_mutex_lock(&p->lock);
 	f->done = true; /* no accepted record follows */
 	wb_mutex_unlock(&p->lock);
+	wb_flight_let_loose(f);
 	wb_flight_settle(f, WB_FLIGHT_OPEN - f->count);
 	wb_flight_unref(f);
 }

@@ -22,14 +22,26 @@ size_t wb_letter_identity_of_place(const struct wb_record_place *origin, char re
 		origin->partition, origin->offset);
 }
 
-static bool is_printable(struct wb_slice text)
+/* Both sets of control characters. */
+static bool is_control(const char *s)
 {
+	unsigned char c = (unsigned char)s[0];
+
+	return c < 0x20 || c == 0x7f || (c == 0xc2 && (unsigned char)s[1] < 0xa0);
+}
+
+/* The state topic's keys are letters' identities, but for those that begin as the alerts' do. */
+static bool is_identity(struct wb_slice text)
+{
+	static const char alerts[] = "alert:";
+
 	for (size_t at = 0, n; at < text.len; at += n) {
 		n = wb_utf8_char_len(text.data + at, text.len - at);
-		if (n == 0 || (unsigned char)text.data[at] < 0x20 || text.data[at] == 0x7f)
+		if (n == 0 || is_control(text.data + at))
 			return false;
 	}
-	return text.len > 0;
+	return text.len > 0 && text.len <= WB_LETTER_IDENTITY_MAX &&
+		(text.len < sizeof alerts - 1 || memcmp(text.data, alerts, sizeof alerts - 1) != 0);
 }
 
 /* Job and number stand together or not at all, as wb_record_parse has it. */
@@ -56,7 +68,7 @@ size_t wb_letter_identity(const struct wb_header *headers, size_t count, const s
 	struct wb_slice job;
 	int64_t seq;
 
-	if (replay && replay->value.len <= WB_LETTER_IDENTITY_MAX && is_printable(replay->value)) {
+	if (replay && is_identity(replay->value)) {
 		memcpy(ret, replay->value.data, replay->value.len);
 		ret[replay->value.len] = '\0';
 		return replay->value.len;

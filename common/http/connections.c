@@ -100,12 +100,12 @@ static struct wb_http_connection *slow_body(const struct wb_http_loop *loop, enu
 	return NULL;
 }
 
-/* Of those that never had an answer, the one that is longest at it; of bodies, one that has not sent what it has to in a
- * second, however fresh it is. */
+/* Of those that never had an answer, the one that is longest at it; of bodies, one that has not sent in all what it has
+ * to in a second, however fresh it is. */
 static struct wb_http_connection *stranger_in(const struct wb_http_loop *loop, enum wb_http_wait wait)
 {
 	for (struct wb_http_connection *c = loop->lists[wait].oldest; c; c = c->after)
-		if (!c->served && (c->received < SLOW_BYTES_S || is_slow(loop, c)))
+		if (!c->served && (!c->request || c->request->received < SLOW_BYTES_S || is_slow(loop, c)))
 			return c;
 	return NULL;
 }

@@ -348,7 +348,9 @@ static enum wb_err judge_document_bytes(struct check *c, const struct topic *t)
 /* Such a service may have one size for all topics. */
 static bool tell_of_no_more_bytes(struct check *c, const struct topic *letters, const struct topic *writes)
 {
-	if (wb_kafka_message_max_bytes(c->options) < 0 || letters->max_message_bytes < writes->max_message_bytes)
+	int64_t given = wb_kafka_message_max_bytes(c->options);
+
+	if (given < 0 || given >= WRITES_BYTES_MIN || letters->max_message_bytes < writes->max_message_bytes)
 		return false;
 	wb_log_warn(c->log,
 		"a dead letter may be as large as a write, no larger: of the largest the headers are trimmed",

@@ -110,6 +110,7 @@ static inline void on_done(void *arg, enum wb_err err, const char *why)
 
 struct bench {
 	struct wb_kafka_producer kafka;
+	struct wb_kafka_producer streams; /* of begin_apart */
 	struct wb_metrics *metrics;
 	struct wb_publisher *publisher;
 	struct answer answer;
@@ -117,7 +118,7 @@ struct bench {
 	atomic_int room;     /* times that a stream heard of room */
 };
 
-static inline void begin(struct bench *b, int64_t timeout_ms)
+static inline void begin_with(struct bench *b, int64_t timeout_ms, struct wb_kafka_producer *streams)
 {
 	struct wb_publisher_settings settings = {
 		.topic_writes = "writes",
@@ -130,9 +131,21 @@ static inline void begin(struct bench *b, int64_t timeout_ms)
 	memset(b, 0, sizeof *b);
 	atomic_store(&b->kafka.room, SENT_MAX);
 	b->metrics = wb_metrics_new();
-	settings.kafka = settings.stream_kafka = &b->kafka;
+	atomic_store(&b->streams.room, SENT_MAX);
+	settings.kafka = &b->kafka;
+	settings.stream_kafka = streams;
 	settings.metrics = b->metrics;
 	b->publisher = wb_publisher_new(&settings);
+}
+
+static inline void begin(struct bench *b, int64_t timeout_ms)
+{
+	begin_with(b, timeout_ms, &b->kafka);
+}
+
+static inline void begin_apart(struct bench *b, int64_t timeout_ms)
+{
+	begin_with(b, timeout_ms, &b->streams);
 }
 
 static inline void end(struct bench *b)

@@ -98,6 +98,70 @@ static void blocks_are_lent_up_to_the_limit_and_room_is_told_once_one_is_back(vo
 	end(&b);
 }
 
+/* Of two Kafka clients either may be the quicker one. */
+static void what_comes_after_a_refused_stream_does_not_overtake_its_records(void **state)
+{
+	struct wb_publish_block *block;
+	struct wb_publish_stream *s;
+	struct bench b;
+
+	(void)state;
+	begin_apart(&b, 60000);
+	s = open_stream(&b);
+	block = new_block(s);
+	assert_int_equal(send(s, block, "{1}"), WB_OK);
+	assert_int_equal(send(s, block, "{2}"), WB_OK);
+	assert_int_equal(b.streams.count, 2);
+	wb_publish_block_done(&block);
+	wb_publish_stream_abort(&s);
+	acknowledge(&b.streams, 0, WB_OK);
+	submit(&b, 1); /* the mended one */
+	assert_int_equal(b.streams.count, 3);
+	assert_int_equal(b.kafka.count, 0);
+	acknowledge(&b.streams, 1, WB_EIO);
+	acknowledge(&b.streams, 2, WB_OK);
+	assert_int_equal(b.kafka.count, 1); /* its accepted record */
+	acknowledge(&b.kafka, 0, WB_OK);
+	assert_int_equal(b.answer.times, 1);
+	assert_int_equal(b.answer.err, WB_OK);
+	submit(&b, 1);
+	assert_int_equal(b.streams.count, 3);
+	assert_int_equal(b.kafka.count, 2);
+	acknowledge(&b.kafka, 1, WB_OK);
+	acknowledge(&b.kafka, 2, WB_OK);
+	end(&b);
+}
+
+static void a_stream_after_a_job_that_ran_out_of_time_does_not_overtake_it(void **state)
+{
+	struct wb_publish_block *block;
+	struct wb_publish_stream *s;
+	struct bench b;
+
+	(void)state;
+	begin_apart(&b, 1);
+	submit(&b, 2);
+	acknowledge(&b.kafka, 0, WB_OK);
+	wait_for_answer(&b.answer);
+	assert_int_equal(b.answer.err, WB_ETIMEDOUT);
+	s = open_stream(&b);
+	block = new_block(s);
+	assert_int_equal(send(s, block, "{1}"), WB_OK);
+	assert_int_equal(b.kafka.count, 3);
+	acknowledge(&b.kafka, 1, WB_ETIMEDOUT);
+	wb_publish_block_done(&block);
+	wb_publish_stream_abort(&s);
+	acknowledge(&b.kafka, 2, WB_OK);
+	s = open_stream(&b);
+	block = new_block(s);
+	assert_int_equal(send(s, block, "{1}"), WB_OK);
+	assert_int_equal(b.streams.count, 1);
+	wb_publish_block_done(&block);
+	wb_publish_stream_abort(&s);
+	acknowledge(&b.streams, 0, WB_OK);
+	end(&b);
+}
+
 static void streams_share_the_memory(void **state)
 {
 	struct wb_publish_block *first, *other, *more = NULL;
@@ -284,6 +348,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_accepted_record_follows_all_acknowledgements_and_the_end),
 		cmocka_unit_test(blocks_are_lent_up_to_the_limit_and_room_is_told_once_one_is_back),
+		cmocka_unit_test(what_comes_after_a_refused_stream_does_not_overtake_its_records),
+		cmocka_unit_test(a_stream_after_a_job_that_ran_out_of_time_does_not_overtake_it),
 		cmocka_unit_test(streams_share_the_memory),
 		cmocka_unit_test(a_block_larger_than_the_limit_is_lent_to_a_stream_that_has_none),
 		cmocka_unit_test(a_full_queue_is_told_when_it_may_be_tried_again),

@@ -65,6 +65,8 @@ static void what_is_malformed_does_not_count(void **state)
 		{ { WB_SLICE_LIT("wb-replay-of"), WB_SLICE_LIT("a\nb") }, { WB_SLICE_LIT("x"), { NULL, 0 } } },
 		{ { WB_SLICE_LIT("wb-replay-of"), WB_SLICE_LIT("a\0b") }, { WB_SLICE_LIT("x"), { NULL, 0 } } },
 		{ { WB_SLICE_LIT("wb-replay-of"), WB_SLICE_LIT("\xff") }, { WB_SLICE_LIT("x"), { NULL, 0 } } },
+		{ { WB_SLICE_LIT("wb-replay-of"), WB_SLICE_LIT("a\xc2\x9b") }, { WB_SLICE_LIT("x"), { NULL, 0 } } },
+		{ { WB_SLICE_LIT("wb-replay-of"), WB_SLICE_LIT("alert:x") }, { WB_SLICE_LIT("x"), { NULL, 0 } } },
 		{ { WB_SLICE_LIT("wb-job"), WB_SLICE_LIT(JOB) }, { WB_SLICE_LIT("wb-seq"), WB_SLICE_LIT("-1") } },
 		{ { WB_SLICE_LIT("wb-job"), WB_SLICE_LIT("short") }, { WB_SLICE_LIT("wb-seq"), WB_SLICE_LIT("1") } },
 		{ { WB_SLICE_LIT("wb-job"), { NULL, 0 } }, { WB_SLICE_LIT("wb-seq"), { NULL, 0 } } },
