@@ -178,14 +178,16 @@ void wb_log_buffer_rescue(struct wb_log_buffer *b)
 void wb_log_buffer_free(struct wb_log_buffer **b)
 {
 	struct wb_log_buffer *old = *b;
+	bool started;
 
 	if (!old)
 		return;
-	if (old->waiting) {
-		wb_mutex_lock(&old->lock);
-		old->quit = true;
-		wb_cond_signal(&old->changed);
-		wb_mutex_unlock(&old->lock);
+	wb_mutex_lock(&old->lock);
+	started = old->waiting != NULL;
+	old->quit = true;
+	wb_cond_signal(&old->changed);
+	wb_mutex_unlock(&old->lock);
+	if (started) {
 		wb_thread_join(old->thread);
 		flush(old);
 	}
