@@ -1,4 +1,5 @@
-/* What alert_rules.c and alert_rules_state.c share: everything that is saved and restored. */
+/* What alert_rules.c and alert_rules_state.c share: everything that is saved and restored. Not thread-safe: as
+ * alert_rules.h. */
 #ifndef WB_DEADLETTER_ALERT_RULES_INTERNAL_H
 #define WB_DEADLETTER_ALERT_RULES_INTERNAL_H
 

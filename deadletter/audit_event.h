@@ -1,7 +1,7 @@
 /* What the topics say about a write, as the audit has it: of one size, so that any number of them can be sorted on disk.
  *
  * An event is about a range of writes of one owner: sequence numbers of a job, or offsets of an origin, which is a partition
- * of a topic of writes (of those that belong to no job). Pure.
+ * of a topic of writes (of those that belong to no job). Pure, thread-safe: types only.
  */
 #ifndef WB_DEADLETTER_AUDIT_EVENT_H
 #define WB_DEADLETTER_AUDIT_EVENT_H

@@ -4,7 +4,7 @@
  * both topics it has read; that and what was read change in one transaction, so a program that is killed leaves it as it was
  * some moments ago. What a letter's state is (state.h) is settled when letters and states come in, not when they are asked
  * for. A file of another version or of other topics is emptied at the opening; one that turns out to be damaged is removed
- * by wb_index_free. Several programs may read one file while one of them writes (index_fill.h).
+ * by wb_index_free. Several programs may read one file while one of them writes.
  * Not thread-safe: one owner.
  */
 #ifndef WB_DEADLETTER_INDEX_H

@@ -2,7 +2,7 @@
  * record stood and what was wrong with it.
  *
  * Connect and KIP-1191 write numbers as text, Spring as big-endian integers. An origin is read as a whole or not at all: a
- * malformed part of it makes it unknown, never another record's. Pure; slices point into the headers; any bytes are fine.
+ * malformed part of it makes it unknown, never another record's. Pure, thread-safe; slices point into the headers; any bytes are fine.
  */
 #ifndef WB_COMMON_CONTRACT_LETTER_DIALECT_H
 #define WB_COMMON_CONTRACT_LETTER_DIALECT_H

@@ -1,6 +1,5 @@
 #include "common/contract/letter_identity.h"
 
-#include "common/base/strict.h"
 #include "common/base/utf8.h"
 
 #include <inttypes.h>
@@ -44,18 +43,6 @@ static bool is_identity(struct wb_slice text)
 		(text.len < sizeof alerts - 1 || memcmp(text.data, alerts, sizeof alerts - 1) != 0);
 }
 
-/* Job and number stand together or not at all, as wb_record_parse has it. */
-static bool find_job(const struct wb_header *headers, size_t count, struct wb_slice *ret_job, int64_t *ret_seq)
-{
-	const struct wb_header *job = wb_header_find(headers, count, WB_HEADER_JOB);
-	const struct wb_header *seq = job ? wb_header_find(headers, count, WB_HEADER_SEQ) : NULL;
-
-	if (!seq || !wb_job_id_valid(job->value) || wb_strict_int64(seq->value, 0, WB_SEQ_MAX, ret_seq, NULL) != WB_OK)
-		return false;
-	*ret_job = job->value;
-	return true;
-}
-
 /* The headers are looked for one by one: wb_record_parse stops at the first that is malformed, which may be why a replay
  * died, and then its wb-replay-of has to count all the same. */
 size_t wb_letter_identity(const struct wb_header *headers, size_t count, const struct wb_letter_facts *facts,
@@ -66,14 +53,14 @@ size_t wb_letter_identity(const struct wb_header *headers, size_t count, const s
 		.offset = facts->why.origin_offset };
 	const struct wb_header *replay = wb_header_find(headers, count, WB_HEADER_REPLAY_OF);
 	struct wb_slice job;
-	int64_t seq;
+	uint64_t seq;
 
 	if (replay && is_identity(replay->value)) {
 		memcpy(ret, replay->value.data, replay->value.len);
 		ret[replay->value.len] = '\0';
 		return replay->value.len;
 	}
-	if (find_job(headers, count, &job, &seq))
-		return wb_letter_identity_of_job(job, (uint64_t)seq, ret);
+	if (wb_record_job(headers, count, &job, &seq))
+		return wb_letter_identity_of_job(job, seq, ret);
 	return wb_letter_identity_of_place(origin.topic.data ? &origin : letter, ret);
 }

@@ -6,7 +6,8 @@
  *   TOPIC/PARTITION/OFFSET               the letter itself, where nothing is known
  *
  * A header that is malformed is as if it were not there; a wb-replay-of is 1 to WB_LETTER_IDENTITY_MAX bytes of UTF-8
- * without control characters that do not begin with "alert:", as keys of the alerts do. So an identity is always such text. Letters of one identity are copies of one letter. Pure, thread-safe.
+ * without control characters that do not begin with "alert:", as keys of the alerts do. So an identity is always such
+ * text. Letters of one identity are copies of one letter. Pure, thread-safe.
  */
 #ifndef WB_COMMON_CONTRACT_LETTER_IDENTITY_H
 #define WB_COMMON_CONTRACT_LETTER_IDENTITY_H

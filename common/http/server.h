@@ -122,7 +122,8 @@ struct wb_slice wb_http_peer(const struct wb_http_request *r); /* the client's a
 void wb_http_each_query(
 	const struct wb_http_request *r, void (*fn)(void *arg, struct wb_slice name, struct wb_slice value), void *arg);
 /* What the caller wants to keep with the request: free_fn (may be NULL) is called on a server thread, before the answer
- * is sent where the body was complete, else when nothing of the server looks at the request any more. Replaces what was kept before, without freeing it. */
+ * is sent where the body was complete, else when nothing of the server looks at the request any more. Replaces what was
+ * kept before, without freeing it. */
 void wb_http_set_state(struct wb_http_request *r, void *state, void (*free_fn)(void *state));
 void *wb_http_state(const struct wb_http_request *r);
 
